@@ -1,0 +1,144 @@
+// The Llama family (Touvron et al. 2023; grouped-query attention, SwiGLU, rotary embeddings): its
+// configuration, its weights, and its equation over an abstract Group.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/group.h"
+#include "core/pool.h"
+#include "core/tensor.h"
+#include "core/text/vocabulary.h"
+
+namespace starling::core {
+
+struct LlamaConfig {
+  std::int64_t width = 0;       // D, the residual stream
+  std::int64_t layers = 0;
+  std::int64_t heads = 0;       // query heads
+  std::int64_t kv_heads = 0;    // divides heads
+  std::int64_t head_size = 0;   // even; heads * head_size may differ from width
+  std::int64_t ffn = 0;         // inner width of the feed-forward part
+  std::int64_t vocabulary = 0;
+  std::int64_t context = 0;     // positions the model was made for
+  float norm_epsilon = 1e-5f;
+  float rope_base = 10000.0f;
+  std::vector<float> rope_divisors;  // empty, or head_size / 2 divisors of the rotary frequencies (llama3 scaling)
+  bool tied = false;            // the head is the embedding
+
+  friend bool operator==(const LlamaConfig&, const LlamaConfig&) = default;
+};
+
+/// Kind::malformed naming the field when a value is impossible (zero, odd head size, kv_heads not dividing
+/// heads, absurdly large).
+void validate(const LlamaConfig& config, const std::string& source);
+
+/// One block's matrices, or a rank's slice of them, out x in. Rotary pairs are interleaved (2p, 2p+1), as in
+/// GGUF "llama" files. A slice may be empty (a rank without attention or feed-forward work).
+struct LlamaBlock {
+  Tensor attention_norm;                // {D}
+  Tensor query, key, value;             // {heads * head_size, D}, {kv_heads * head_size, D} twice
+  Tensor attention_output;              // {D, heads * head_size}
+  Tensor ffn_norm;                      // {D}
+  Tensor gate, up;                      // {ffn, D}
+  Tensor down;                          // {D, ffn}
+};
+
+/// What only the master holds.
+struct LlamaEnds {
+  Tensor embedding;    // {vocabulary, D}
+  Tensor output_norm;  // {D}
+  Tensor output;       // {vocabulary, D}; shares the embedding's bytes when tied
+};
+
+struct LlamaModel {
+  std::string name;
+  LlamaConfig config;
+  LlamaEnds ends;
+  std::vector<LlamaBlock> blocks;
+  Vocabulary vocabulary;
+};
+
+/// Partial sums are made of fixed units of their input, so that any partition adds the same terms
+/// (exactness rule 2): one kv group of attention columns, `ffn_unit` feed-forward columns (the last unit
+/// may be shorter).
+struct LlamaUnits {
+  std::int64_t attention_columns = 0;  // heads / kv_heads * head_size
+  std::int64_t ffn_columns = 0;        // a multiple of 32
+};
+LlamaUnits units(const LlamaConfig& config);
+
+/// The part of every layer that one rank computes: kv heads [kv_begin, kv_end) with their query heads, and
+/// feed-forward columns [ffn_begin, ffn_end). Begins are multiples of the unit.
+struct LlamaSlice {
+  std::int64_t kv_begin = 0, kv_end = 0;
+  std::int64_t ffn_begin = 0, ffn_end = 0;
+
+  friend bool operator==(const LlamaSlice&, const LlamaSlice&) = default;
+};
+LlamaSlice whole(const LlamaConfig& config);
+
+/// The matrices of `block` cut to `slice`: rows of query/key/value/gate/up (shared bytes where whole),
+/// columns of attention_output/down (copied unless whole). A column-cut matrix whose quantisation block does
+/// not divide its unit is first expanded to F32, in a single process too, so that all plans see equal numbers.
+LlamaBlock cut(const LlamaBlock& block, const LlamaConfig& config, const LlamaSlice& slice);
+
+/// Keys and values of one sequence for one slice of the model. Types: f32, f16, q8_0 (rows of head_size).
+class KvCache {
+ public:
+  /// Kind::usage if `type` cannot hold rows of head_size.
+  KvCache(const LlamaConfig& config, const LlamaSlice& slice, Type type, std::int64_t positions);
+  std::uint64_t bytes() const;
+  std::int64_t positions() const { return positions_; }
+  Type type() const { return type_; }
+  /// Row of head_size values; `head` counts from the slice's first kv head.
+  std::span<std::byte> key(std::int64_t layer, std::int64_t head, std::int64_t position);
+  std::span<std::byte> value(std::int64_t layer, std::int64_t head, std::int64_t position);
+
+ private:
+  Type type_;
+  std::int64_t positions_, heads_, row_bytes_;
+  Tensor keys_, values_;
+};
+
+/// Buffers of one forward pass, allocated once for `rows_max` rows: the per-token path allocates nothing.
+class LlamaWorkspace {
+ public:
+  LlamaWorkspace(const LlamaConfig& config, const LlamaSlice& slice, std::int64_t rows_max);
+  ~LlamaWorkspace();
+  LlamaWorkspace(LlamaWorkspace&&) noexcept;
+
+  struct Buffers;
+  Buffers& buffers() { return *buffers_; }
+  std::int64_t rows_max() const { return rows_max_; }
+
+ private:
+  std::int64_t rows_max_;
+  std::unique_ptr<Buffers> buffers_;
+};
+
+struct LlamaShard {
+  const LlamaConfig& config;
+  const LlamaSlice& slice;
+  std::span<const LlamaBlock> blocks;  // already cut to `slice`
+  Sum sum = Sum::exact;
+};
+
+/// hidden: {rows, D}, the residual stream for positions [position, position + rows), replicated on every
+/// rank and updated in place; keys and values of those positions enter the cache. Two all-reduces a layer.
+/// Kind::internal if the range exceeds the cache or the workspace; Kind::unsupported if a partial sum leaves
+/// the exact range (the message names layer and value).
+void forward_blocks(const LlamaShard& shard, std::span<float> hidden, std::int64_t rows, std::int64_t position,
+                    KvCache& cache, LlamaWorkspace& workspace, Group& group, Pool& pool);
+
+/// hidden[i] = embedding row of tokens[i]. Kind::usage for an id outside the vocabulary.
+void embed(const LlamaEnds& ends, std::span<const TokenId> tokens, std::span<float> hidden);
+
+/// logits {vocabulary} of one row of the residual stream.
+void logits(const LlamaEnds& ends, const LlamaConfig& config, std::span<const float> hidden,
+            std::span<float> result, Pool& pool);
+
+}  // namespace starling::core

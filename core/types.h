@@ -1,0 +1,26 @@
+// Element types of tensors. The ids are those of GGUF (ggml_type), so that files need no translation.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace starling::core {
+
+enum class Type : std::uint32_t { f32 = 0, f16 = 1, q4_0 = 2, q8_0 = 8, bf16 = 30 };
+
+/// Elements are stored in blocks of `block_length` consecutive values, `block_bytes` each.
+struct TypeInfo {
+  Type type;
+  std::string_view name;
+  std::int64_t block_length;
+  std::int64_t block_bytes;
+};
+
+const TypeInfo& info(Type type);
+/// nullopt when `id` is no type that this build can hold.
+std::optional<Type> type_from_id(std::uint32_t id);
+/// Kind::usage with the list of known names when `name` is unknown.
+Type type_from_name(std::string_view name);
+
+}  // namespace starling::core
