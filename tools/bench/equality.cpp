@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <random>
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
@@ -36,6 +37,8 @@ struct Options {
   std::vector<std::int64_t> chunks{64};
   std::int64_t tokens = 200;
   int every = 1;
+  int random_prompts = 0;
+  bool forced = false;
   bool mpi_child = false;
   bool json = false;
 };
@@ -45,6 +48,7 @@ struct Subject {
   std::string name;
   core::LlamaModel model;
   std::vector<std::vector<TokenId>> prompts;
+  std::vector<std::vector<TokenId>> forced;  // one per prompt, or none
   std::vector<partition::Generation> expected;
 };
 
@@ -87,24 +91,56 @@ std::vector<partition::Generation> run_all(const Subject& subject, const partiti
   partition::GenerateOptions generate;
   generate.tokens = tokens;
   std::vector<partition::Generation> results;
-  for (const auto& prompt : subject.prompts) results.push_back(partition::generate(sharded, prompt, generate));
+  for (std::size_t i = 0; i < subject.prompts.size(); ++i) {
+    if (!subject.forced.empty()) generate.forced = subject.forced[i];
+    results.push_back(partition::generate(sharded, subject.prompts[i], generate));
+  }
   sharded.finish();
   return results;
 }
 
-Subject load_subject(const std::string& path, const Options& options) {
-  Subject subject;
-  subject.name = path;
-  subject.model = core::load_model(path, {});
-  const auto tokenizer = core::make_tokenizer(subject.model.vocabulary);
-  const auto texts = nlohmann::json::parse(core::read_text(options.prompts, 1 << 20), nullptr, false);
-  check(texts.is_array() && !texts.empty(), Kind::malformed, "{}: expected a JSON list of strings", options.prompts);
+std::vector<std::vector<TokenId>> read_prompts(const std::string& path, const core::Tokenizer& tokenizer) {
+  const auto texts = nlohmann::json::parse(core::read_text(path, 1 << 20), nullptr, false);
+  check(texts.is_array() && !texts.empty(), Kind::malformed, "{}: expected a JSON list of strings", path);
+  std::vector<std::vector<TokenId>> prompts;
   for (const auto& text : texts) {
-    check(text.is_string(), Kind::malformed, "{}: expected a JSON list of strings", options.prompts);
-    subject.prompts.push_back(tokenizer->encode(text.get<std::string>()));
+    check(text.is_string(), Kind::malformed, "{}: expected a JSON list of strings", path);
+    prompts.push_back(tokenizer.encode(text.get<std::string>()));
   }
+  return prompts;
+}
+
+/// `count` lists of random ids; lengths from 3 up to `length`.
+std::vector<std::vector<TokenId>> random_ids(int count, std::int64_t length, bool all_full, std::int64_t vocabulary,
+                                             std::uint64_t seed) {
+  std::mt19937_64 random(seed);
+  std::vector<std::vector<TokenId>> lists;
+  for (int i = 0; i < count; ++i) {
+    const std::int64_t n = all_full ? length : 3 + static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(length - 2));
+    std::vector<TokenId> ids;
+    for (std::int64_t k = 0; k < n; ++k)
+      ids.push_back(static_cast<TokenId>(random() % static_cast<std::uint64_t>(vocabulary)));
+    lists.push_back(std::move(ids));
+  }
+  return lists;
+}
+
+Subject load_subject(const std::string& path, const Options& options) {
+  constexpr std::int64_t kRandomPromptLength = 100;
+  Subject subject;
+  subject.name = std::filesystem::path(path).filename().string();
+  subject.model = core::load_model(path, {});
+  const std::int64_t vocabulary = subject.model.config.vocabulary;
+  subject.prompts = options.random_prompts > 0
+                        ? random_ids(options.random_prompts, kRandomPromptLength, false, vocabulary, 1)
+                        : read_prompts(options.prompts, *core::make_tokenizer(subject.model.vocabulary));
+  if (options.forced)
+    subject.forced = random_ids(static_cast<int>(subject.prompts.size()), options.tokens, true, vocabulary, 2);
   const auto single = shard_options(subject, std::vector<double>{1.0}, 64, options.tokens, "star");
+  const auto start = comm::Clock::now();
   subject.expected = run_all(subject, single, options.tokens, nullptr, 1);
+  fmt::print(stderr, "{} in a single process ({:.1f} s)\n", subject.name,
+             std::chrono::duration<double>(comm::Clock::now() - start).count());
   return subject;
 }
 
@@ -152,7 +188,10 @@ void run_mpi(const Options& options, int ranks, int& index, Tally& tally) {
   list("--shares", options.shares);
   list("--allreduce", options.algorithms);
   list("--chunks", options.chunks);
-  command.insert(command.end(), {"--prompts", options.prompts, "--tokens", std::to_string(options.tokens), "--every",
+  if (!options.prompts.empty()) command.insert(command.end(), {"--prompts", options.prompts});
+  if (options.random_prompts > 0) command.insert(command.end(), {"--random", std::to_string(options.random_prompts)});
+  if (options.forced) command.emplace_back("--forced");
+  command.insert(command.end(), {"--tokens", std::to_string(options.tokens), "--every",
                                  std::to_string(options.every), "--mpi-child", "--json"});
   const std::string output = run_and_capture(command);
   const auto result = nlohmann::json::parse(output, nullptr, false);
@@ -184,6 +223,7 @@ int run(Options options) {
   const auto start = comm::Clock::now();
   if (options.algorithms.empty())
     for (const comm::Collective& c : comm::collectives()) options.algorithms.emplace_back(c.name);
+  check(options.prompts.empty() != (options.random_prompts <= 0), Kind::usage, "give one of --prompts and --random");
   check(options.every >= 1, Kind::usage, "--every {}: at least 1", options.every);
   std::vector<Subject> subjects;
   Tally tally;
@@ -218,7 +258,9 @@ int run(Options options) {
 std::function<int()> equality(CLI::App& app) {
   auto o = std::make_shared<Options>();
   app.add_option("MODEL", o->models, "model files")->required();
-  app.add_option("--prompts", o->prompts, "JSON list of prompts")->required();
+  app.add_option("--prompts", o->prompts, "JSON list of prompts");
+  app.add_option("--random", o->random_prompts, "this many prompts of random ids instead");
+  app.add_flag("--forced", o->forced, "continue with random ids instead of the likeliest ones");
   app.add_option("--ranks", o->ranks, "rank counts")->delimiter(',')->capture_default_str();
   app.add_option("--transports", o->transports, "of inproc, tcp, zmq, mpi")->delimiter(',')->capture_default_str();
   app.add_option("--shares", o->shares, "of even, falling (N:...:2:1), zero (one rank with 0)")
