@@ -111,6 +111,17 @@ partition::ShardOptions shard_options(const Options& options, const core::LlamaM
   return result;
 }
 
+nlohmann::json allreduce_json(const comm::TransportGroup& group) {
+  const comm::AllReduceUse all = group.overall();
+  nlohmann::json json{{"algorithm", all.algorithm},
+                      {"count", all.count},
+                      {"operand_bytes", all.operand_bytes},
+                      {"median_us", all.median_us},
+                      {"p99_us", all.p99_us}};
+  if (!group.selection().note.empty()) json["note"] = group.selection().note;
+  return json;
+}
+
 Run run_model(const Options& options, const core::LlamaModel& model, std::span<const TokenId> prompt,
               Cluster* cluster, int threads, const partition::GenerateOptions& generate) {
   core::Pool pool(threads);
@@ -120,7 +131,7 @@ Run run_model(const Options& options, const core::LlamaModel& model, std::span<c
   Run run;
   run.generation = partition::generate(sharded, prompt, generate);
   run.plan = sharded.plan();
-  if (sharded.group()) run.allreduce = to_json(sharded.group()->statistics());
+  if (sharded.group()) run.allreduce = allreduce_json(*sharded.group());
   run.reports = sharded.finish();
   return run;
 }
