@@ -19,9 +19,18 @@ using comm::Transport;
 /// Element i: what rank i threw, or null.
 using Failures = std::vector<std::exception_ptr>;
 
-/// Rank i runs fn(*transports[i]). A transport is closed when its rank has ended by an exception, so that the
-/// others learn of it; else it lives until all have ended. Waits have deadlines and peers fall silent, so
-/// this ends; ctest's time limit is the last resort.
+/// The text of a failure, or "" for none.
+inline std::string text_of(const std::exception_ptr& failure) {
+  if (!failure) return "";
+  try {
+    std::rethrow_exception(failure);
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+}
+
+/// Rank i runs fn(*transports[i]) and aborts the session when it ends by an exception. The transports live until
+/// all ranks have ended.
 inline Failures run_ranks_collect(std::vector<std::unique_ptr<Transport>>& transports,
                                   const std::function<void(Transport&)>& fn) {
   Failures failures(transports.size());
@@ -32,21 +41,11 @@ inline Failures run_ranks_collect(std::vector<std::unique_ptr<Transport>>& trans
         fn(*transports[i]);
       } catch (...) {
         failures[i] = std::current_exception();
-        transports[i].reset();
+        comm::abort_session(*transports[i], {core::Kind::refused, text_of(failures[i])});
       }
     });
   for (std::thread& thread : threads) thread.join();
   return failures;
-}
-
-/// The text of a failure, or "" for none.
-inline std::string text_of(const std::exception_ptr& failure) {
-  if (!failure) return "";
-  try {
-    std::rethrow_exception(failure);
-  } catch (const std::exception& error) {
-    return error.what();
-  }
 }
 
 inline void check_no_failures(const Failures& failures) {

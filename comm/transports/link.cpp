@@ -52,7 +52,7 @@ void Link::start_frame(Kind kind, core::Bytes payload) {
   frame_begun_ = false;
   bytes_sent_.fetch_add(kHeaderBytes + payload.size(), std::memory_order_relaxed);
   frames_sent_.fetch_add(1, std::memory_order_relaxed);
-  if (kind == Kind::goodbye) said_goodbye_ = true;
+  if (kind == Kind::goodbye || kind == Kind::abort) ended_ = true;
 }
 
 std::size_t Link::push() {
@@ -83,7 +83,7 @@ void Link::abandon_frame(const core::Error& why) {
 }
 
 void Link::heartbeat() {
-  if (!body_.empty() || said_goodbye_) return;
+  if (!body_.empty() || ended_) return;
   if (head_begin_ == head_end_) start_frame(Kind::heartbeat, {});
   const auto taken = pipe_->write(core::Bytes(head_.data() + head_begin_, head_end_ - head_begin_), {});
   if (taken && *taken > 0) {
@@ -130,21 +130,13 @@ void Link::check_header(const Header& header) const {
   check_field("sequence", header.sequence, identity_.next_received);
 }
 
-/// True when the frame at begin_ was for the link itself; false when it is the caller's, or not whole yet.
-bool Link::consume_control(const Decoded& decoded) {
-  const Header& header = decoded.header;
-  if (header.kind == Kind::heartbeat || header.kind == Kind::goodbye)
-    core::check(header.length == 0, core::Kind::malformed, "{}: a {} frame has {} bytes of payload", name_,
-                to_string(header.kind), header.length);
-  if (header.kind == Kind::heartbeat) {
-    begin_ += kHeaderBytes;
-    return true;
-  }
-  core::check(header.length <= kControlBytesMax, core::Kind::malformed, "{}: an abort of {} bytes, limit {}", name_,
-              header.length, kControlBytesMax);
-  if (buffered() < kHeaderBytes + header.length) return false;
-  const core::Bytes payload(buffer_.data() + begin_ + kHeaderBytes, header.length);
-  core::check(checksum(payload) == decoded.payload_checksum, core::Kind::malformed,
+/// Throws what the abort frame at begin_ says; returns when it is not whole yet.
+void Link::receive_abort(const Decoded& frame) {
+  core::check(frame.header.length <= kControlBytesMax, core::Kind::malformed, "{}: an abort of {} bytes, limit {}",
+              name_, frame.header.length, kControlBytesMax);
+  if (buffered() < kHeaderBytes + frame.header.length) return;
+  const core::Bytes payload(buffer_.data() + begin_ + kHeaderBytes, frame.header.length);
+  core::check(checksum(payload) == frame.payload_checksum, core::Kind::malformed,
               "{}: payload checksum of an abort does not match", name_);
   const Abort abort = decode_abort(payload, name_);
   throw core::Error(abort.kind, name_ + ": " + abort.reason);
@@ -159,16 +151,16 @@ void Link::parse() {
       const Decoded decoded = decode(bytes, limits_.frame_bytes_max, name_);
       check_header(decoded.header);
       const Kind kind = decoded.header.kind;
-      if (kind == Kind::heartbeat || kind == Kind::abort) {
-        if (!consume_control(decoded)) break;
-      } else {
-        if (kind == Kind::goodbye) {
-          consume_control(decoded);
-          goodbye_ = true;
-        }
-        begin_ += kHeaderBytes;
-        wire_ = decoded;
+      if (kind == Kind::abort) {
+        receive_abort(decoded);
+        break;
       }
+      core::check((kind != Kind::heartbeat && kind != Kind::goodbye) || decoded.header.length == 0,
+                  core::Kind::malformed, "{}: a {} frame has {} bytes of payload", name_, to_string(kind),
+                  decoded.header.length);
+      if (kind == Kind::goodbye) goodbye_ = true;
+      begin_ += kHeaderBytes;
+      if (kind != Kind::heartbeat) wire_ = decoded;
       ++identity_.next_received;
       ++frames_received_;
       bytes_received_ += kHeaderBytes + decoded.header.length;

@@ -69,7 +69,8 @@ class Link {
   /// Whether more may come from the pipe.
   bool listening() const { return !failure_ && !closed_ && !blocked_; }
   Clock::time_point last_heard() const { return last_heard_; }
-  bool said_goodbye() const { return said_goodbye_; }
+  /// This side sent a goodbye or an abort: nothing more follows.
+  bool ended() const { return ended_; }
 
   std::uint64_t served = 0;  // when wait_any() last chose this link
 
@@ -83,7 +84,7 @@ class Link {
   std::size_t buffered() const { return end_ - begin_; }
   bool fill();
   void parse();
-  bool consume_control(const Decoded& decoded);
+  void receive_abort(const Decoded& frame);
   void check_header(const Header& header) const;
   bool read_into(std::byte* destination, std::uint64_t size, std::uint64_t& filled);
   std::size_t read_pipe(std::span<std::byte> into);
@@ -101,7 +102,7 @@ class Link {
   std::size_t head_begin_ = 0, head_end_ = 0;
   core::Bytes body_;
   bool frame_begun_ = false;
-  bool said_goodbye_ = false;
+  bool ended_ = false;
 
   std::vector<std::byte> buffer_;
   std::size_t begin_ = 0, end_ = 0;

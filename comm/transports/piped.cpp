@@ -47,7 +47,7 @@ PipedTransport::PipedTransport(Rank rank, std::vector<std::string> names, const 
 PipedTransport::~PipedTransport() {
   if (std::uncaught_exceptions() > exceptions_at_start_) return;
   for (const auto& one : links_) {
-    if (!one || one->failed() || one->said_goodbye()) continue;
+    if (!one || one->failed() || one->ended()) continue;
     one->acquire_sending();
     one->start_frame(Kind::goodbye, {});
     one->push();
