@@ -32,7 +32,10 @@ Generation generate(ShardedLlama& model, std::span<const core::TokenId> prompt, 
     const std::span<const float> logits = model.forward(input, position);
     position += static_cast<std::int64_t>(input.size());
     result.logits_hash = combine(result.logits_hash, logits);
-    const core::TokenId token = sampler.sample(logits, sequence, static_cast<std::uint64_t>(step));
+    const auto index = static_cast<std::size_t>(step);
+    const core::TokenId token = index < options.forced.size()
+                                    ? options.forced[index]
+                                    : sampler.sample(logits, sequence, static_cast<std::uint64_t>(step));
     if (step == 0) first = comm::Clock::now();
     if (options.ends && options.ends(token)) break;
     sequence.push_back(token);

@@ -14,6 +14,8 @@ namespace starling::partition {
 struct GenerateOptions {
   std::int64_t tokens = 128;
   core::SamplerSettings sampler;
+  /// Teacher forcing: step i continues with forced[i] instead of the sampled token.
+  std::vector<core::TokenId> forced;
   /// Ends the text when it returns true for a token; that token is not part of it. May be empty.
   std::function<bool(core::TokenId)> ends;
   /// Called for every token as it comes. May be empty.

@@ -10,25 +10,14 @@ if(STARLING_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${STARLING_CCACHE})
 endif()
 
-find_package(Threads REQUIRED)
-find_package(PkgConfig REQUIRED)
-find_package(CapnProto REQUIRED)
-find_package(fmt REQUIRED)
-find_package(nlohmann_json REQUIRED)
-find_package(tomlplusplus REQUIRED)
-pkg_check_modules(pcre2 REQUIRED IMPORTED_TARGET libpcre2-8)
-pkg_check_modules(utf8proc REQUIRED IMPORTED_TARGET libutf8proc)
-pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)
-pkg_check_modules(zmq REQUIRED IMPORTED_TARGET libzmq)
-pkg_check_modules(hwy REQUIRED IMPORTED_TARGET libhwy)
-if(STARLING_MPI)
-  find_package(MPI REQUIRED COMPONENTS CXX)
-endif()
+include(StarlingDependencies)
 
 # Flags that every Starling target shares. -ffp-contract=off: a multiply-add is fused only where the
 # source says so, otherwise the same expression could round differently in two places.
 add_library(starling_flags INTERFACE)
-target_compile_options(starling_flags INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Werror -ffp-contract=off)
+target_compile_features(starling_flags INTERFACE cxx_std_20)
+target_compile_options(starling_flags INTERFACE -ffp-contract=off
+  $<BUILD_INTERFACE:-Wall;-Wextra;-Wshadow;-Wnon-virtual-dtor;-Werror>)
 target_include_directories(starling_flags INTERFACE
   $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<BUILD_INTERFACE:${PROJECT_BINARY_DIR}>
   $<INSTALL_INTERFACE:include/starling>)
