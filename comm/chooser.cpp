@@ -71,7 +71,7 @@ double run_everywhere(Transport& transport, Trial& trial, std::size_t index, std
 
 struct Runner {
   std::size_t index = 0;    // in the table
-  double expected_s = 0;    // predicted, then as measured so far
+  double expected_s = 0;    // of a call: predicted, then as it went
   std::vector<double> blocks;
 };
 
@@ -99,8 +99,10 @@ Choice choose_for(Transport& transport, Trial& trial, std::size_t elements, Sum 
     for (Runner& r : runners) {
       const double wanted = block < 0 ? 4 : share / std::max(r.expected_s, 1e-6);
       const auto calls = static_cast<std::uint64_t>(std::clamp(wanted, 1.0, static_cast<double>(kCallsMax)));
+      const auto begin = Clock::now();
       const double seconds = run_everywhere(transport, trial, r.index, elements, calls, options.deadline);
-      r.expected_s = seconds;
+      // The mean, not the median: on a busy machine a few calls take most of the time.
+      r.expected_s = std::chrono::duration<double>(Clock::now() - begin).count() / static_cast<double>(calls);
       if (block >= 0) r.blocks.push_back(seconds);
     }
   }
