@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <mutex>
 #include <random>
 
 namespace starling::comm {
@@ -25,6 +26,7 @@ class FaultyPipe final : public Pipe {
       : inner_(std::move(inner)), plan_(plan), random_(plan.seed) {}
 
   std::optional<std::size_t> write(core::Bytes head, core::Bytes body) override {
+    const std::lock_guard lock(mutex_);
     if (!inner_) return std::nullopt;
     if (!flush()) return 0;
     frame_.insert(frame_.end(), head.begin(), head.end());
@@ -35,6 +37,7 @@ class FaultyPipe final : public Pipe {
   }
 
   std::optional<std::size_t> read(std::span<std::byte> into) override {
+    const std::lock_guard lock(mutex_);
     if (!inner_) return std::nullopt;
     flush();
     return inner_->read(into);
@@ -114,6 +117,7 @@ class FaultyPipe final : public Pipe {
     return true;
   }
 
+  std::mutex mutex_;  // heartbeats of another thread write too, and reading flushes
   std::unique_ptr<Pipe> inner_;
   FaultPlan plan_;
   std::mt19937_64 random_;
