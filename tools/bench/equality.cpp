@@ -16,6 +16,7 @@
 #include "core/models/load.h"
 #include "core/text/tokenizer.h"
 #include "partition/generate.h"
+#include "tools/capture.h"
 #include "tools/cluster.h"
 #include "tools/command.h"
 #include "tools/measure.h"

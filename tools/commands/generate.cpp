@@ -151,7 +151,7 @@ class Printer {
     if (live_) write(buffer_.push(piece));
   }
   const std::string& finish() {
-    if (live_) write(buffer_.rest() + "\n");
+    if (live_) write(buffer_.finish() + "\n");
     return text_;
   }
 
@@ -163,7 +163,7 @@ class Printer {
   const core::Tokenizer* tokenizer_;
   TokenId previous_;
   bool live_;
-  core::Utf8Buffer buffer_;
+  core::Utf8Stream buffer_;
   std::string text_;
 };
 
