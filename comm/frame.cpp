@@ -44,6 +44,7 @@ std::string_view to_string(Kind kind) {
     case Kind::ready: return "ready";
     case Kind::step: return "step";
     case Kind::report: return "report";
+    case Kind::finish: return "finish";
     case Kind::data: return "data";
     case Kind::reduce: return "reduce";
     case Kind::probe: return "probe";

@@ -5,7 +5,7 @@
 //   worker -> master   ready
 //   master -> worker   step: u64 position, u32 rows, u32 0, then rows x D floats of the residual stream
 //   all                two all-reduces a layer
-//   master -> worker   goodbye        worker -> master   report
+//   master -> worker   finish         worker -> master   report
 #pragma once
 
 #include <functional>
@@ -64,7 +64,7 @@ struct NodeBudget {
   int threads = 1;
 };
 
-/// The worker's half: runs the job whose settings are given until the master says goodbye. Everything it
+/// The worker's half: runs the job whose settings are given until the master finishes it. Everything it
 /// allocated is freed when it returns or throws.
 void serve_shard(comm::Transport& transport, core::Bytes settings, const NodeBudget& budget);
 

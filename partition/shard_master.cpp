@@ -166,7 +166,7 @@ std::vector<ShardReport> ShardedLlama::finish() {
   std::vector<ShardReport> reports{s.report};
   if (!s.transport) return reports;
   for (core::Rank rank = 1; rank < s.transport->size(); ++rank)
-    s.transport->send(rank, comm::Kind::goodbye, {}, comm::kNoDeadline);
+    s.transport->send(rank, comm::Kind::finish, {}, comm::kNoDeadline);
   for (core::Rank rank = 1; rank < s.transport->size(); ++rank) reports.push_back(s.collect(rank));
   for (core::Rank rank = 1; rank < s.transport->size(); ++rank) {
     const comm::Counters counters = s.transport->counters(rank);

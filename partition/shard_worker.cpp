@@ -61,7 +61,7 @@ void serve_shard(comm::Transport& transport, core::Bytes settings, const NodeBud
   const core::LlamaShard shard{job.config, job.slice, blocks, job.sum};
   while (true) {
     const comm::Incoming incoming = transport.next(0, comm::kNoDeadline);
-    if (incoming.kind == comm::Kind::goodbye) {
+    if (incoming.kind == comm::Kind::finish) {
       transport.read(0, {}, comm::kNoDeadline);
       break;
     }

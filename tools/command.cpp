@@ -153,6 +153,8 @@ int run_program(std::vector<std::string> arguments) {
     return 0;
   } catch (const CLI::ParseError& error) {
     return complain(explain(*program, error), 2);
+  } catch (const core::Error& error) {
+    return complain(error.what(), status_of(error.kind()));
   }
   try {
     const int status = chosen();

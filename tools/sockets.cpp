@@ -31,12 +31,12 @@ void wait_for(const Descriptor& socket, short events, Deadline deadline, const c
   }
 }
 
+}  // namespace
+
 void set_no_delay(const Descriptor& socket) {
   const int on = 1;
   ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
-
-}  // namespace
 
 Descriptor listen_on_loopback(std::uint16_t& port) {
   Descriptor socket(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));

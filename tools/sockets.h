@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <utility>
 
 #include "core/bytes.h"
@@ -19,6 +20,7 @@ using Deadline = std::chrono::steady_clock::time_point;
 Descriptor listen_on_loopback(std::uint16_t& port);
 /// Non-blocking with TCP_NODELAY, as all sockets here. Kind::unreachable names host, port and reason.
 Descriptor connect_to(const std::string& host, std::uint16_t port, Deadline deadline);
+void set_no_delay(const Descriptor& socket);
 /// The next connection. Kind::timeout when none came.
 Descriptor accept_from(const Descriptor& listener, Deadline deadline);
 /// Two ends of one connection over the loopback interface.
