@@ -14,7 +14,7 @@ using core::Sum;
 using Task = ProbeCommand::Task;
 constexpr std::size_t kSizesMax = 64;
 constexpr std::uint64_t kCallsMax = 400;  // of one block of a trial
-constexpr int kBlocks = 5;                // of every candidate, taking turns, so that a disturbance hits all alike
+constexpr int kBlocks = 8;                // of every candidate, taking turns, so that a disturbance hits all alike
 
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
@@ -108,7 +108,7 @@ Choice choose_for(Transport& transport, Trial& trial, std::size_t elements, Sum 
   }
   double fastest = HUGE_VAL;
   for (const Runner& r : runners) {
-    const double seconds = median(r.blocks);
+    const double seconds = *std::min_element(r.blocks.begin(), r.blocks.end());  // the least disturbed
     const std::string name(collectives()[r.index].name);
     std::find_if(choice.candidates.begin(), choice.candidates.end(), [&](const Candidate& c) { return c.name == name; })
         ->measured_us = seconds * 1e6;

@@ -4,6 +4,9 @@
 #include <cstring>
 
 #include <xxhash.h>
+#if defined(__x86_64__)
+#include <xxh_x86dispatch.h>  // the same function by the widest instructions of the CPU, twice as fast at 32 KB
+#endif
 
 namespace starling::comm {
 

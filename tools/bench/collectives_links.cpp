@@ -214,10 +214,11 @@ nlohmann::json compare_algorithms(const CollectivesOptions& options) {
     connect.deadline = comm::after(std::chrono::seconds(20));
     if (shape) {
       relay.emplace(*shape, uris);
+      result["link_checks"].push_back(to_json(relay->check()));
       connect.route = relay->route();
     }
     comm::Connected connected = comm::connect(uris, connect);
-    comm::Heartbeat heartbeat(*connected.transport);
+    comm::Heartbeat heartbeat(*connected.transport, connect.limits.heartbeat_every);
     Bench bench(*connected.transport, options);
     nlohmann::json rows = nlohmann::json::array();
     for (const std::uint64_t bytes : options.sizes) {
@@ -237,7 +238,7 @@ int run_link_rank(const CollectivesOptions& options) {
   const std::unique_ptr<comm::Listener> listener = comm::listen("tcp://127.0.0.1:0", self, {});
   announce(options.announce, listener->uri());
   const std::unique_ptr<comm::Transport> transport = listener->accept(comm::after(std::chrono::seconds(30)));
-  comm::Heartbeat heartbeat(*transport);
+  comm::Heartbeat heartbeat(*transport, comm::Limits{}.heartbeat_every);
   Bench bench(*transport, options);
   for (const std::uint64_t bytes : options.sizes) bench.measure(bytes);
   return 0;

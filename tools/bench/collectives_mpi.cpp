@@ -235,7 +235,7 @@ int run_mpi_rank(const CollectivesOptions& options) {
   const std::unique_ptr<comm::Transport> transport = build_mesh(rank, size);
   nlohmann::json rows = nlohmann::json::array();
   {
-    comm::Heartbeat heartbeat(*transport);
+    comm::Heartbeat heartbeat(*transport, comm::Limits{}.heartbeat_every);
     Bench bench(*transport, options);
     for (const std::uint64_t bytes : options.sizes) rows.push_back(bench.measure(bytes));
   }
