@@ -1,21 +1,15 @@
-// The Llama family: limits of its configuration, how it is cut into slices, its cache, its two ends.
+// The Llama family: how it is cut into slices, its cache, its two ends.
 #include "core/models/llama.h"
 
-#include <cmath>
 #include <vector>
 
 #include "core/error.h"
-#include "core/ops/attention.h"
 #include "core/ops/matmul.h"
 #include "core/ops/norm.h"
 #include "core/quant/blocks.h"
 
 namespace starling::core {
 namespace {
-
-void check_range(const std::string& source, const char* field, std::int64_t value, std::int64_t max) {
-  check(value >= 1 && value <= max, Kind::malformed, "{}: {} is {}, expected 1..{}", source, field, value, max);
-}
 
 /// A matrix whose columns are cut: as it is stored if `unit` keeps its blocks whole, else as F32.
 Tensor columns_of(const Tensor& matrix, std::int64_t unit, std::int64_t begin, std::int64_t end) {
@@ -25,29 +19,6 @@ Tensor columns_of(const Tensor& matrix, std::int64_t unit, std::int64_t begin, s
 }
 
 }  // namespace
-
-void validate(const LlamaConfig& config, const std::string& source) {
-  check_range(source, "width", config.width, 1 << 20);
-  check_range(source, "layers", config.layers, 1 << 12);
-  check_range(source, "heads", config.heads, 1 << 12);
-  check_range(source, "kv_heads", config.kv_heads, config.heads);
-  check_range(source, "head_size", config.head_size, kHeadSizeMax);
-  check_range(source, "ffn", config.ffn, 1 << 22);
-  check_range(source, "vocabulary", config.vocabulary, 1 << 24);
-  check_range(source, "context", config.context, 1 << 28);
-  check(config.heads % config.kv_heads == 0, Kind::malformed, "{}: kv_heads is {}, which does not divide heads = {}", source,
-        config.kv_heads, config.heads);
-  check(config.head_size % 2 == 0, Kind::malformed, "{}: head_size is {}, which is odd", source, config.head_size);
-  check(config.norm_epsilon >= 0 && config.norm_epsilon < 1, Kind::malformed, "{}: norm_epsilon is {}, expected 0..1", source,
-        config.norm_epsilon);
-  check(config.rope_base >= 1 && std::isfinite(config.rope_base), Kind::malformed,
-        "{}: rope_base is {}, expected a finite number from 1", source, config.rope_base);
-  const auto divisors = static_cast<std::int64_t>(config.rope_divisors.size());
-  check(divisors == 0 || divisors == config.head_size / 2, Kind::malformed, "{}: {} rope_divisors for a head_size of {}", source,
-        divisors, config.head_size);
-  for (const float divisor : config.rope_divisors)
-    check(divisor >= 1e-3f && std::isfinite(divisor), Kind::malformed, "{}: rope_divisors holds {}", source, divisor);
-}
 
 LlamaUnits units(const LlamaConfig& config) {
   LlamaUnits result;

@@ -34,7 +34,7 @@ struct SineCosine {
   double sine, cosine;
 };
 
-/// For 0 <= angle < 2^30: reduced by multiples of pi / 2 in three parts of 33, 33 and 53 bits.
+/// Reduced by multiples of pi / 2 in three parts of 33, 33 and 53 bits: exact to 2^-52 for angles below 10^6.
 SineCosine sine_cosine(double angle) {
   const double n = std::nearbyint(angle * 0.63661977236758134);
   const double r = ((angle - n * 0x1.921fb544p+0) - n * 0x1.0b4611a6p-34) - n * 0x1.3198a2e037073p-69;
