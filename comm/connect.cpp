@@ -4,7 +4,6 @@
 #include "comm/connect.h"
 
 #include <algorithm>
-#include <charconv>
 #include <set>
 
 #include "comm/control.h"
@@ -12,10 +11,6 @@
 #include "comm/transports/scheme.h"
 
 namespace starling::comm {
-
-#define SCHEME(name) extern const Scheme name##_scheme;
-#include "comm/transports/all.def"
-#undef SCHEME
 
 namespace {
 
@@ -55,10 +50,11 @@ LinkIdentity after_hello(const SessionId& id) { return {0, 0, id.session, id.epo
 class NodeListener final : public Listener {
  public:
   NodeListener(const Scheme& scheme, const Address& address, const NodeInfo& self, const Limits& limits)
-      : scheme_(scheme),
+      : scheme_(scheme.name),
         limits_(limits),
+        medium_(scheme.medium(limits)),
         door_(std::make_shared<FrontDoor>(self)),
-        entrance_(scheme.open(address, door_, limits)) {}
+        entrance_(medium_->open(address, door_)) {}
 
   std::string uri() const override { return entrance_->address().text(); }
 
@@ -87,7 +83,7 @@ class NodeListener final : public Listener {
     names[0] = display(master.hello.node, 0, master.address);
     names[static_cast<std::size_t>(rank)] = display(door_->self(), rank, uri());
     auto transport = std::make_unique<PipedTransport>(rank, std::move(names), limits_, wait_policy(size),
-                                                      scheme_.sleeper());
+                                                      medium_->sleeper());
     transport->keep(running);
     const Hello answer{Role::node, master.hello.your_rank, 0, master.hello.size, door_->self()};
     const std::string address = master.address;
@@ -119,9 +115,9 @@ class NodeListener final : public Listener {
       try {
         const Deadline deadline = after(kPeerMax);
         const Address address = parse_address(text);
-        core::check(address.scheme == scheme_.name, core::Kind::usage, "{}: this node speaks {}", text, scheme_.name);
-        std::unique_ptr<Pipe> pipe = scheme_.dial(address, limits_, deadline);
-        const auto sleeper = scheme_.sleeper();
+        core::check(address.scheme == scheme_, core::Kind::usage, "{}: this node speaks {}", text, scheme_);
+        std::unique_ptr<Pipe> pipe = medium_->dial(address, deadline);
+        const auto sleeper = medium_->sleeper();
         const Hello hello{Role::peer, static_cast<std::uint32_t>(t.rank()), static_cast<std::uint32_t>(peer),
                           static_cast<std::uint32_t>(t.size()), door_->self()};
         const Hello theirs = greet(*pipe, *sleeper, text, hello, id, deadline);
@@ -159,20 +155,21 @@ class NodeListener final : public Listener {
     return local;
   }
 
-  const Scheme& scheme_;
+  const std::string_view scheme_;
   const Limits limits_;
+  std::unique_ptr<Medium> medium_;
   std::shared_ptr<FrontDoor> door_;
   std::unique_ptr<Entrance> entrance_;
 };
 
 /// A connection to one node, tried again for a moment while the node is busy.
-std::unique_ptr<Pipe> call(const Scheme& scheme, const Address& address, const ConnectOptions& options,
+std::unique_ptr<Pipe> call(Medium& medium, const Address& address, const ConnectOptions& options,
                            const Hello& hello, Hello& theirs) {
   const Deadline deadline = std::min(options.deadline, after(kStepMax));
   const Deadline busy_until = std::min(deadline, after(kBusyMax));
-  const auto sleeper = scheme.sleeper();
+  const auto sleeper = medium.sleeper();
   for (;;) {
-    std::unique_ptr<Pipe> pipe = scheme.dial(address, options.limits, deadline);
+    std::unique_ptr<Pipe> pipe = medium.dial(address, deadline);
     try {
       theirs = greet(*pipe, *sleeper, address.text(), hello, {options.session, options.epoch}, deadline);
       return pipe;
@@ -238,49 +235,6 @@ std::string lead(Transport& t, std::span<const std::string> uris, const ConnectO
 
 }  // namespace
 
-std::string Address::text() const {
-  if (host.find(':') != std::string::npos) return fmt::format("{}://[{}]:{}", scheme, host, port);
-  return fmt::format("{}://{}:{}", scheme, host, port);
-}
-
-Address parse_address(std::string_view uri) {
-  const auto bad = [&](std::string_view what) {
-    core::fail(core::Kind::usage, "address '{}': {}; expected scheme://host:port", uri, what);
-  };
-  const std::size_t scheme_end = uri.find("://");
-  if (scheme_end == std::string_view::npos) bad("no scheme");
-  Address address;
-  address.scheme = uri.substr(0, scheme_end);
-  const std::string_view rest = uri.substr(scheme_end + 3);
-  const std::size_t colon = rest.rfind(':');
-  if (colon == std::string_view::npos) bad("no port");
-  std::string_view host = rest.substr(0, colon);
-  const std::string_view port = rest.substr(colon + 1);
-  if (host.size() >= 2 && host.front() == '[' && host.back() == ']')
-    host = host.substr(1, host.size() - 2);
-  else if (host.find(':') != std::string_view::npos)
-    bad("an IPv6 host needs brackets");
-  if (host.empty()) bad("no host");
-  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), address.port);
-  if (error != std::errc() || end != port.data() + port.size()) bad("the port is no number up to 65535");
-  address.host = host;
-  return address;
-}
-
-const Scheme& scheme(std::string_view name) {
-  static const Scheme* const all[] = {
-#define SCHEME(name) &name##_scheme,
-#include "comm/transports/all.def"
-#undef SCHEME
-  };
-  std::string known;
-  for (const Scheme* one : all) {
-    if (one->name == name) return *one;
-    known += fmt::format("{}{}://", known.empty() ? "" : ", ", one->name);
-  }
-  core::fail(core::Kind::usage, "unknown address scheme '{}://'; known: {}", name, known);
-}
-
 std::unique_ptr<Listener> listen(std::string_view uri, const NodeInfo& self, const Limits& limits) {
   const Address address = parse_address(uri);
   return std::make_unique<NodeListener>(scheme(address.scheme), address, self, limits);
@@ -290,11 +244,12 @@ Connected connect(std::span<const std::string> uris, const ConnectOptions& optio
   core::check(!uris.empty() && uris.size() < kRanksMax, core::Kind::usage, "a group of {} nodes, expected 1 to {}",
               uris.size(), kRanksMax - 1);
   const Scheme& kind = scheme(parse_address(uris[0]).scheme);
+  const std::unique_ptr<Medium> medium = kind.medium(options.limits);
   const auto size = static_cast<std::uint32_t>(uris.size() + 1);
   std::vector<std::string> names{display(options.self, 0, "master")};
   for (std::size_t i = 0; i < uris.size(); ++i) names.push_back(uris[i]);
   auto transport = std::make_unique<PipedTransport>(0, std::move(names), options.limits, wait_policy(static_cast<int>(size)),
-                                                    kind.sleeper());
+                                                    medium->sleeper());
   Connected connected;
   connected.nodes.push_back(options.self);
   int local = 0;
@@ -306,7 +261,7 @@ Connected connect(std::span<const std::string> uris, const ConnectOptions& optio
                   text, kind.name);
       Hello theirs;
       std::unique_ptr<Pipe> pipe =
-          call(kind, address, options, {Role::master, 0, rank, size, options.self}, theirs);
+          call(*medium, address, options, {Role::master, 0, rank, size, options.self}, theirs);
       local += pipe->same_machine() ? 1 : 0;
       transport->rename(static_cast<Rank>(rank), display(theirs.node, static_cast<Rank>(rank), text));
       transport->add(static_cast<Rank>(rank), after_hello({options.session, options.epoch}), std::move(pipe));

@@ -63,9 +63,11 @@ std::array<std::byte, kHeaderBytes> encode(const Header& header, core::Bytes pay
   put(out, 24, header.sequence);
   put(out, 32, static_cast<std::uint64_t>(payload.size()));
   put(out, 40, checksum(payload));
-  put(out, 48, header_checksum(bytes));
+  seal(out);
   return bytes;
 }
+
+void seal(std::span<std::byte, kHeaderBytes> bytes) { put(bytes, 48, header_checksum(bytes)); }
 
 Decoded decode(std::span<const std::byte, kHeaderBytes> bytes, std::uint64_t length_max, std::string_view peer) {
   using core::check;

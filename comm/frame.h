@@ -56,6 +56,9 @@ struct Header {
 /// The header's bytes for `payload`, checksums included; header.length is ignored, payload.size() counts.
 std::array<std::byte, kHeaderBytes> encode(const Header& header, core::Bytes payload);
 
+/// Writes the checksum of bytes 0..47 to where it belongs.
+void seal(std::span<std::byte, kHeaderBytes> bytes);
+
 struct Decoded {
   Header header;
   std::uint64_t payload_checksum = 0;

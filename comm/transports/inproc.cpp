@@ -114,7 +114,8 @@ class InprocSleeper final : public Sleeper {
   void sleep(std::span<const Interest> interests, Deadline until) override {
     own_->sleep(until, [&] {
       return std::any_of(interests.begin(), interests.end(), [](const Interest& interest) {
-        return static_cast<const InprocPipe*>(interest.pipe)->met(interest);
+        const auto* pipe = static_cast<const InprocPipe*>(interest.pipe->native());
+        return !pipe || pipe->met(interest);
       });
     });
   }

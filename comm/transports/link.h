@@ -5,6 +5,7 @@
 #include <array>
 #include <atomic>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -33,6 +34,9 @@ class Link {
   const std::string& name() const { return name_; }
   Pipe& pipe() { return *pipe_; }
   Counters counters() const;
+  void decorate(const std::function<std::unique_ptr<Pipe>(std::unique_ptr<Pipe>)>& wrap) {
+    pipe_ = wrap(std::move(pipe_));
+  }
 
   // Sending: between acquire and release only. The owner waits for the lock, heartbeats only try.
   bool try_acquire_sending() { return !sending_.exchange(true, std::memory_order_acquire); }

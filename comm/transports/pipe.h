@@ -22,6 +22,8 @@ class Pipe {
   /// How many bytes came into `into` (0: nothing there at the moment), or nullopt when the pipe is closed and
   /// empty.
   virtual std::optional<std::size_t> read(std::span<std::byte> into) = 0;
+  /// The transport's own pipe below any decorators, for its Sleeper; null when that is closed.
+  virtual Pipe* native() { return this; }
   /// The peer competes for the cores of this machine, as far as one can tell.
   virtual bool same_machine() const { return true; }
 };

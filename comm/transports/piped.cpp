@@ -62,6 +62,10 @@ void PipedTransport::add(Rank peer, LinkIdentity identity, std::unique_ptr<Pipe>
   links_.at(index) = std::make_unique<Link>(identity, names_.at(index), std::move(pipe), limits_);
 }
 
+void PipedTransport::decorate(Rank peer, const std::function<std::unique_ptr<Pipe>(std::unique_ptr<Pipe>)>& wrap) {
+  link(peer).decorate(wrap);
+}
+
 std::string PipedTransport::name(Rank peer) const { return names_.at(static_cast<std::size_t>(peer)); }
 
 Link& PipedTransport::link(Rank peer) const {

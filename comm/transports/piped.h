@@ -1,6 +1,7 @@
 // The Transport of all four kinds: waits, deadlines, silence and fairness over one Link per peer.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,6 +22,8 @@ class PipedTransport final : public Transport {
   void add(Rank peer, LinkIdentity identity, std::unique_ptr<Pipe> pipe);
   void set_policy(const WaitPolicy& policy) { policy_ = policy; }
   void rename(Rank peer, std::string name) { names_.at(static_cast<std::size_t>(peer)) = std::move(name); }
+  /// Puts a decorator around the pipe to `peer`, for tests of faults.
+  void decorate(Rank peer, const std::function<std::unique_ptr<Pipe>(std::unique_ptr<Pipe>)>& wrap);
   /// Lives as long as the transport: what must hear of its end.
   void keep(std::shared_ptr<void> token) { kept_ = std::move(token); }
 

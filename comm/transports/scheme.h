@@ -32,12 +32,20 @@ class Entrance {
   virtual void wait(Deadline until) = 0;
 };
 
+/// One scheme in the hands of one node or master.
+class Medium {
+ public:
+  virtual ~Medium() = default;
+  /// A connected pipe. Kind::unreachable or timeout names the address.
+  virtual std::unique_ptr<Pipe> dial(const Address& address, Deadline deadline) = 0;
+  /// For pipes of this medium.
+  virtual std::unique_ptr<Sleeper> sleeper() = 0;
+  virtual std::unique_ptr<Entrance> open(const Address& address, std::shared_ptr<FrontDoor> door) = 0;
+};
+
 struct Scheme {
   std::string_view name;
-  /// A connected pipe. Kind::unreachable or timeout names the address.
-  std::unique_ptr<Pipe> (*dial)(const Address& address, const Limits& limits, Deadline deadline);
-  std::unique_ptr<Sleeper> (*sleeper)();
-  std::unique_ptr<Entrance> (*open)(const Address& address, std::shared_ptr<FrontDoor> door, const Limits& limits);
+  std::unique_ptr<Medium> (*medium)(const Limits& limits);
 };
 
 /// Kind::usage with the list of known names when `name` is unknown.

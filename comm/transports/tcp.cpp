@@ -75,7 +75,8 @@ class TcpPipe final : public Pipe {
 
 pollfd poll_entry(const Interest& interest) {
   const int events = (interest.read ? POLLIN : 0) | (interest.write ? POLLOUT : 0);
-  return {static_cast<const TcpPipe*>(interest.pipe)->fd(), static_cast<short>(events), 0};
+  const auto* pipe = static_cast<const TcpPipe*>(interest.pipe->native());
+  return {pipe ? pipe->fd() : -1, static_cast<short>(events), 0};
 }
 
 /// poll() until then, to the nanosecond: a rounded-up millisecond would be a long time for a deadline.
@@ -125,7 +126,7 @@ std::vector<tcp::endpoint> resolve(boost::asio::io_context& io, const Address& a
   return {found.begin(), found.end()};
 }
 
-std::unique_ptr<Pipe> dial(const Address& address, const Limits&, Deadline deadline) {
+std::unique_ptr<Pipe> dial_tcp(const Address& address, Deadline deadline) {
   boost::asio::io_context io;
   const std::vector<tcp::endpoint> endpoints = resolve(io, address, deadline);
   io.restart();
@@ -138,8 +139,6 @@ std::unique_ptr<Pipe> dial(const Address& address, const Limits&, Deadline deadl
   core::check(!error, core::Kind::unreachable, "{}: {}", address.text(), error.message());
   return std::make_unique<TcpPipe>(std::move(socket));
 }
-
-std::unique_ptr<Sleeper> sleeper() { return std::make_unique<TcpSleeper>(); }
 
 /// Accepts in a thread of its own, so that newcomers hear "busy" while the node works.
 class TcpEntrance final : public Entrance {
@@ -226,13 +225,18 @@ class TcpEntrance final : public Entrance {
   std::thread thread_;
 };
 
-std::unique_ptr<Entrance> open(const Address& address, std::shared_ptr<FrontDoor> door, const Limits&) {
-  return std::make_unique<TcpEntrance>(address, std::move(door));
-}
+class TcpMedium final : public Medium {
+ public:
+  std::unique_ptr<Pipe> dial(const Address& address, Deadline deadline) override { return dial_tcp(address, deadline); }
+  std::unique_ptr<Sleeper> sleeper() override { return std::make_unique<TcpSleeper>(); }
+  std::unique_ptr<Entrance> open(const Address& address, std::shared_ptr<FrontDoor> door) override {
+    return std::make_unique<TcpEntrance>(address, std::move(door));
+  }
+};
 
 }  // namespace
 
 extern const Scheme tcp_scheme;
-const Scheme tcp_scheme{"tcp", dial, sleeper, open};
+const Scheme tcp_scheme{"tcp", [](const Limits&) -> std::unique_ptr<Medium> { return std::make_unique<TcpMedium>(); }};
 
 }  // namespace starling::comm

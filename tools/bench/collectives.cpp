@@ -33,7 +33,7 @@ std::uint64_t parse_bytes(const std::string& text) {
   return value;
 }
 
-std::string percent(double ratio) { return fmt::format("{:.2f}", ratio); }
+std::string two_digits(double ratio) { return fmt::format("{:.2f}", ratio); }
 
 void print_mpi_table(const nlohmann::json& rows) {
   print(fmt::format("{:>5} {:>8} {:<9} {:>9} {:>9} {:>9} {:>9} {:>6} {:<7} | {:<9} {:>9} {:>9} {:>6}\n", "ranks", "bytes",
@@ -43,16 +43,16 @@ void print_mpi_table(const nlohmann::json& rows) {
     print(fmt::format("{:>5} {:>8} {:<9} {:>9.1f} {:>9.1f} {:>9.1f} {:>9.1f} {:>6} {:<7} | {:<9} {:>9.1f} {:>9.1f} {:>6}\n",
                       row["ranks"].get<int>(), row["bytes"].get<std::uint64_t>(), row["fast"]["algorithm"].get<std::string>(),
                       row["fast"]["median_us"].get<double>(), row["fast"]["p99_us"].get<double>(),
-                      row["mpi"]["median_us"].get<double>(), row["mpi"]["p99_us"].get<double>(), percent(ratio),
+                      row["mpi"]["median_us"].get<double>(), row["mpi"]["p99_us"].get<double>(), two_digits(ratio),
                       ratio <= 1.0 ? "ok" : "MISSED", row["exact"]["algorithm"].get<std::string>(),
                       row["exact"]["median_us"].get<double>(), row["exact"]["p99_us"].get<double>(),
-                      percent(row["exact"]["ratio"].get<double>())));
+                      two_digits(row["exact"]["ratio"].get<double>())));
   }
   print("target: ratio of medians <= 1.00 (fast sum, the algorithm that auto picks)\n");
 }
 
-void print_algorithm_table(const nlohmann::json& rows) {
-  for (const auto& row : rows) {
+void print_algorithm_table(const nlohmann::json& result) {
+  for (const auto& row : result["rows"]) {
     std::string line = fmt::format("{:>2} ranks {:>8} B:", row["ranks"].get<int>(), row["bytes"].get<std::uint64_t>());
     for (const auto& a : row["algorithms"])
       line += fmt::format(" {} {:.0f}", a["name"].get<std::string>(), a["median_us"].get<double>());
@@ -64,24 +64,32 @@ void print_algorithm_table(const nlohmann::json& rows) {
                         t["value"].get<double>(), t["at_most"].get<bool>() ? "at most" : "at least", t["target"].get<double>(),
                         t["met"].get<bool>() ? "ok" : "MISSED"));
   }
+  for (const auto& c : result["crossings"])
+    print(fmt::format("{:>2} ranks: star and {} cross at {:.0f} B, predicted {} {}\n", c["ranks"].get<int>(),
+                      c["star_and"].get<std::string>(), c["measured_bytes"].get<double>(),
+                      c.contains("predicted_bytes") ? fmt::format("{:.0f} B", c["predicted_bytes"].get<double>()) : "nowhere",
+                      c["within_2x"].get<bool>() ? "ok" : "(not within 2x)"));
 }
 
 int run(CollectivesOptions& options) {
   if (!options.results.empty()) return run_mpi_rank(options);
   if (options.worker) return run_link_rank(options);
-  nlohmann::json rows;
+  nlohmann::json result;
   if (options.against_mpi) {
     if (options.ranks.empty()) options.ranks = {2, 4};
     if (options.sizes.empty()) options.sizes = {8 << 10, 32 << 10};
-    rows = compare_with_mpi(options);
-    if (!options.json) print_mpi_table(rows);
+    result["rows"] = compare_with_mpi(options);
+    if (!options.json) print_mpi_table(result["rows"]);
   } else {
     if (options.ranks.empty()) options.ranks = {2, 4, 8};
     if (options.sizes.empty()) options.sizes = {4 << 10, 32 << 10, 256 << 10, 4 << 20};
-    rows = compare_algorithms(options);
-    if (!options.json) print_algorithm_table(rows);
+    std::sort(options.sizes.begin(), options.sizes.end());
+    result = compare_algorithms(options);
+    if (!options.json) print_algorithm_table(result);
   }
-  if (options.json) print_json({{"against", options.against_mpi ? "mpi" : "algorithms"}, {"link", options.link}, {"rows", rows}});
+  result["against"] = options.against_mpi ? "mpi" : "algorithms";
+  result["link"] = options.link;
+  if (options.json) print_json(result);
   return 0;
 }
 

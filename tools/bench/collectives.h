@@ -38,7 +38,8 @@ nlohmann::json compare_with_mpi(const CollectivesOptions& options);
 /// A rank that mpirun started.
 int run_mpi_rank(const CollectivesOptions& options);
 
-/// One object per (ranks, size): the algorithms' times, what `auto` chose and how far it is from the best.
+/// rows, one per (ranks, size): the algorithms' times, what `auto` chose, how far it is from the best, the
+/// acceptance targets that apply; crossings: sizes from which the star is slower, measured and predicted.
 nlohmann::json compare_algorithms(const CollectivesOptions& options);
 /// A rank that compare_algorithms started.
 int run_link_rank(const CollectivesOptions& options);

@@ -15,6 +15,7 @@
 #include "partition/probe.h"
 #include "tools/cluster.h"
 #include "tools/command.h"
+#include "tools/measure.h"
 #include "tools/plan_print.h"
 
 namespace starling::tools {
@@ -195,8 +196,14 @@ bool same_alone(const Options& options, const core::LlamaModel& model, std::span
   return same;
 }
 
-int generate_on(const Options& options, Cluster& cluster) {
-  const core::LlamaModel model = core::load_model(options.model, {options.tokenizer});
+core::LlamaModel load(const Options& options) {
+  core::LoadOptions load;
+  if (!options.tokenizer.empty()) load.tokenizer = options.tokenizer;
+  load.vocabulary_optional = !options.prompt_ids.empty();
+  return core::load_model(options.model, load);
+}
+
+int generate_on(const Options& options, const core::LlamaModel& model, Cluster& cluster) {
   std::unique_ptr<core::Tokenizer> tokenizer;
   if (model.vocabulary.model != core::TokenizerModel::none) tokenizer = core::make_tokenizer(model.vocabulary);
   const std::vector<TokenId> prompt = prompt_tokens(options, tokenizer.get());
@@ -224,10 +231,14 @@ int generate_on(const Options& options, Cluster& cluster) {
 
 int run(const Options& options) {
   core::validate(options.sampler);
+  // A model that cannot be read is said before anything is started; ranks that serve do not read it at all.
+  std::optional<core::LlamaModel> model;
+  if (!options.cluster.nodes_from_mpi()) model = load(options);
   Cluster cluster(options.cluster);
   if (cluster.is_worker()) return cluster.serve();
   try {
-    return generate_on(options, cluster);
+    if (!model) model = load(options);
+    return generate_on(options, *model, cluster);
   } catch (const core::Error& error) {
     cluster.fail(error);
     throw;

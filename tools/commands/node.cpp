@@ -9,8 +9,9 @@
 #include "comm/connect.h"
 #include "comm/job.h"
 #include "tools/command.h"
-#include "tools/machine.h"
+#include "tools/measure.h"
 #include "tools/process.h"
+#include "tools/self.h"
 #include "tools/services.h"
 #include "tools/sizes.h"
 
@@ -53,9 +54,8 @@ int run(NodeOptions options) {
   refuse_open_door(options);
   partition::NodeBudget budget;
   budget.memory_bytes = options.memory.empty() ? 0 : parse_size(options.memory, "--memory");
-  budget.threads = options.threads > 0 ? options.threads : core_count();
-  comm::NodeInfo self = describe_machine(budget.threads);
-  self.name = options.name;
+  budget.threads = options.threads > 0 ? options.threads : describe_machine().cores;
+  comm::NodeInfo self = describe_self(options.name, budget.threads);
   if (budget.memory_bytes > 0) self.memory_bytes = budget.memory_bytes;
   const auto services = node_services(budget);
   const auto listener = comm::listen(options.listen, self, {});
