@@ -13,7 +13,6 @@ constexpr JsonLimits kLimits{.bytes_max = std::uint64_t{64} << 20, .depth_max = 
 constexpr std::int64_t kTokensMax = std::int64_t{1} << 24;
 constexpr std::int64_t kHolesMax = 4096;  // ids that no token has
 constexpr float kNeverMergedScore = -1e9f;
-constexpr std::string_view kSpace = "\xe2\x96\x81";  // U+2581
 
 using Ids = std::unordered_map<std::string, TokenId>;
 
