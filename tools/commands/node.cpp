@@ -29,8 +29,10 @@ struct NodeOptions {
   int announce = -1;
 };
 
-/// One line per event: words on standard error, or JSON lines on standard output.
+/// One line per event: words on standard error, or JSON lines on standard output. A node that a command started for
+/// itself says nothing: the command does.
 void report(const NodeOptions& options, const std::string& event, const std::string& detail) {
+  if (options.lifeline >= 0) return;
   if (options.json) {
     print_json({{"event", event}, {"node", options.name}, {"detail", detail}});
     std::fflush(stdout);
