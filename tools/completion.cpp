@@ -63,7 +63,7 @@ std::string labels(const std::vector<Place>& places) {
 }
 
 std::string bash(const std::vector<Place>& places) {
-  std::string script = fmt::format(R"(# bash completion of starling: eval "$(starling completion bash)"
+  std::string script = fmt::format(R"sh(# bash completion of starling: eval "$(starling completion bash)"
 _starling() {{
   local current=${{COMP_WORDS[COMP_CWORD]}} place="" commands="" options="" i
   for ((i = 1; i < COMP_CWORD; i++)); do
@@ -72,10 +72,10 @@ _starling() {{
     esac
   done
   case "$place" in
-)", labels(places));
+)sh", labels(places));
   for (const Place& place : places)
     script += fmt::format("    {}) commands={} options={} ;;\n", quoted(place.path), quoted(texts(place.commands)), quoted(texts(place.options)));
-  return script + R"(  esac
+  return script + R"sh(  esac
   if [[ $current == -* ]]; then
     COMPREPLY=($(compgen -W "$options" -- "$current"))
   else
@@ -83,7 +83,7 @@ _starling() {{
   fi
 }
 complete -o default -F _starling starling
-)";
+)sh";
 }
 
 std::string zsh_entries(const std::vector<Word>& words) {
@@ -97,7 +97,7 @@ std::string zsh_entries(const std::vector<Word>& words) {
 }
 
 std::string zsh(const std::vector<Place>& places) {
-  std::string script = fmt::format(R"(#compdef starling
+  std::string script = fmt::format(R"sh(#compdef starling
 # zsh completion of starling: eval "$(starling completion zsh)", or save it as _starling in a folder of $fpath
 _starling() {{
   local place="" word
@@ -108,10 +108,10 @@ _starling() {{
     esac
   done
   case "$place" in
-)", labels(places));
+)sh", labels(places));
   for (const Place& place : places)
     script += fmt::format("    ({}) commands=({} ) options=({} ) ;;\n", quoted(place.path), zsh_entries(place.commands), zsh_entries(place.options));
-  return script + R"(  esac
+  return script + R"sh(  esac
   if [[ ${words[CURRENT]} == -* ]]; then
     _describe option options
   elif (( ${#commands} )); then
@@ -121,7 +121,7 @@ _starling() {{
   fi
 }
 if [[ $funcstack[1] == _starling ]]; then _starling "$@"; else compdef _starling starling; fi
-)";
+)sh";
 }
 
 std::string fish_quoted(const std::string& text) {
@@ -134,7 +134,7 @@ std::string fish(const std::vector<Place>& places) {
   std::string known;
   for (const Place& place : places)
     if (!place.path.empty()) known += " " + place.path;
-  std::string script = fmt::format(R"(# fish completion of starling: starling completion fish | source
+  std::string script = fmt::format(R"sh(# fish completion of starling: starling completion fish | source
 function __starling_at
   set -l place ""
   for word in (commandline -opc)[2..-1]
@@ -144,7 +144,7 @@ function __starling_at
   end
   test "$place" = "$argv[1]"
 end
-)", known);
+)sh", known);
   for (const Place& place : places) {
     const std::string condition = fish_quoted("__starling_at \"" + place.path + "\"");
     for (const Word& word : place.commands)

@@ -26,20 +26,20 @@ std::string file_stem(const std::string& name) {
   return stem;
 }
 
-constexpr const char* kFolder = R"(set -u
+constexpr const char* kFolder = R"sh(set -u
 folder="${XDG_STATE_HOME:-$HOME/.local/state}/starling"
-stem="$folder"/)";
+stem="$folder"/)sh";
 
 /// Sets `running` to the pid of the node if it is there: a pid file may name a process that has the number by chance.
-constexpr const char* kFind = R"(
+constexpr const char* kFind = R"sh(
 running=
 if [ -f "$stem.pid" ]; then
   pid=$(cat "$stem.pid")
   if kill -0 "$pid" 2>/dev/null && tr '\0' '\n' <"/proc/$pid/cmdline" 2>/dev/null | grep -qx node; then running=$pid; fi
 fi
-)";
+)sh";
 
-constexpr const char* kStart = R"(
+constexpr const char* kStart = R"sh(
 if [ -n "$running" ]; then echo "already running (pid $running)"; exit 0; fi
 mkdir -p "$folder" && chmod 700 "$folder" || exit 1
 rm -f "$stem.uri"
@@ -54,9 +54,9 @@ while [ ! -s "$stem.uri" ]; do
   sleep 0.1
 done
 echo "started (pid $pid)"
-)";
+)sh";
 
-constexpr const char* kStop = R"(
+constexpr const char* kStop = R"sh(
 if [ -z "$running" ]; then rm -f "$stem.pid"; echo "not running"; exit 0; fi
 kill "$running"
 tries=0
@@ -68,7 +68,7 @@ while kill -0 "$running" 2>/dev/null; do
 done
 rm -f "$stem.pid" "$stem.uri"
 echo "stopped (pid $running)"
-)";
+)sh";
 
 std::string program_of(const Host& host) {
   if (!host.program.empty()) return host.program;

@@ -1,5 +1,6 @@
 // `starling up` and `starling down`: the nodes of a hosts file, started and stopped.
 #include <CLI/CLI.hpp>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "tools/command.h"
