@@ -40,6 +40,8 @@ class Sleeper {
   virtual ~Sleeper() = default;
   /// Returns when an interest may be met, at the latest at `until`; early returns do no harm.
   virtual void sleep(std::span<const Interest> interests, Deadline until) = 0;
+  /// Comes with every round of heartbeats, from any thread: time to answer strangers.
+  virtual void housekeep() {}
 };
 
 /// How a wait spends its time before it sleeps. Sleeping and waking cost some 10-50 us, which is more than a

@@ -216,6 +216,7 @@ void PipedTransport::send_heartbeats() {
     one->heartbeat();
     one->release_sending();
   }
+  sleeper_->housekeep();
 }
 
 Counters PipedTransport::counters(Rank peer) const { return link(peer).counters(); }
