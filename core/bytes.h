@@ -61,10 +61,14 @@ class Writer {
   template <class T>
     requires std::is_arithmetic_v<T>
   void number(T value) {
-    const auto* p = reinterpret_cast<const std::byte*>(&value);
-    bytes_.insert(bytes_.end(), p, p + sizeof(T));
+    append(std::as_bytes(std::span(&value, 1)));
   }
-  void append(Bytes data) { bytes_.insert(bytes_.end(), data.begin(), data.end()); }
+  void append(Bytes data) {
+    // Not vector::insert, at which g++ 12 warns of an overflow that is none.
+    const std::size_t size = bytes_.size();
+    bytes_.resize(size + data.size());
+    if (!data.empty()) std::memcpy(bytes_.data() + size, data.data(), data.size());
+  }
   void text(std::string_view s) { append(std::as_bytes(std::span(s.data(), s.size()))); }
   /// Zeros up to the next multiple of `alignment`.
   void pad_to(std::uint64_t alignment) { bytes_.resize((bytes_.size() + alignment - 1) / alignment * alignment); }
