@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/text/tokenizer.h"
 #include "core/text/utf8.h"
+#include "tests/fuzz/target.h"
 
 namespace {
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the kept seeds of vocabulary_text.cpp (its head says the layout) to corpus/vocabulary_text."""
+"""Writes the kept seeds of tests/fuzz/vocabulary_text.cpp (its head says the layout) to tests/fuzz/corpus/vocabulary_text."""
 import pathlib
 
 NORMAL, UNKNOWN, CONTROL, USER, UNUSED, BYTES = 1, 2, 3, 4, 5, None
@@ -54,7 +54,7 @@ for index in range(9):
     SEEDS[f"byte_level_{index}"] = seed(2, 0, index, LETTERS, MERGES, ENGLISH + " the thethe <|im_end|>[TOOL] x")
 SEEDS["byte_level_whole"] = seed(2, 16, 1, LETTERS, MERGES, b"the the \xff aa" + ENGLISH.encode())
 
-folder = pathlib.Path(__file__).parent / "corpus" / "vocabulary_text"
+folder = pathlib.Path(__file__).parent.parent / "fuzz/corpus/vocabulary_text"
 folder.mkdir(parents=True, exist_ok=True)
 for name, data in SEEDS.items():
     (folder / name).write_bytes(data)
