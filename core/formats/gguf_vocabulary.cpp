@@ -85,7 +85,7 @@ Vocabulary gguf_vocabulary(const Gguf& file, const std::string& source) {
   Vocabulary v;
   v.model = model_named(fields.text("tokenizer.ggml.model").value_or("no_vocab"), source);
   if (v.model == TokenizerModel::none) return v;
-  v.pre = fields.text("tokenizer.ggml.pre").value_or("");
+  if (v.model == TokenizerModel::byte_level_bpe) v.pre = fields.text("tokenizer.ggml.pre").value_or("default");
   read_lists(fields, v);
   for (const Role& role : kRoles) {
     const auto id = fields.integer(role.key);
