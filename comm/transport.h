@@ -8,6 +8,7 @@
 #include <string>
 
 #include "comm/frame.h"
+#include "core/error.h"
 #include "core/group.h"
 
 namespace starling::comm {
@@ -42,7 +43,9 @@ struct Counters {
 /// Waits end with core::Error: timeout (the deadline passed), unreachable (the peer closed, or was silent for
 /// Limits::silence_max), malformed (what arrived is no valid next frame of this session: wrong checksum,
 /// sequence, session, epoch or sender), overloaded (a bound of Limits would be passed). The message names the
-/// peer. After an error on a peer every later call on that peer fails the same way.
+/// peer. After an error on a peer every later call on that peer fails the same way, but for a deadline that
+/// passed before a byte of the frame moved: then the call may be repeated. A wait for one peer ends also when
+/// another peer of the group fails, with an error that names that one.
 ///
 /// Heartbeats and aborts never reach the caller: the first are dropped (they only prove life), the second are
 /// thrown with the kind and text that the peer gave.
@@ -75,5 +78,9 @@ class Transport {
 
 /// next() and read() of a frame that must be of `kind` and exactly as long as `into`. Kind::malformed otherwise.
 void receive(Transport& transport, Rank from, Kind kind, std::span<std::byte> into, Deadline deadline);
+
+/// Tells every peer why this rank gives up (Kind::abort), as far as their pipes take it in a short time; the peers'
+/// waits end with that error. Nothing can be sent afterwards. For catch blocks: throws nothing.
+void abort_session(Transport& transport, const core::Error& why) noexcept;
 
 }  // namespace starling::comm

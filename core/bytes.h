@@ -70,10 +70,9 @@ class Writer {
     append(std::as_bytes(std::span(&value, 1)));
   }
   void append(Bytes data) {
-    // Not vector::insert, at which g++ 12 warns of an overflow that is none.
-    const std::size_t size = bytes_.size();
-    bytes_.resize(size + data.size());
-    if (!data.empty()) std::memcpy(bytes_.data() + size, data.data(), data.size());
+    if (data.empty()) return;
+    bytes_.resize(bytes_.size() + data.size());
+    std::memcpy(bytes_.data() + bytes_.size() - data.size(), data.data(), data.size());
   }
   void text(std::string_view s) { append(std::as_bytes(std::span(s.data(), s.size()))); }
   /// Zeros up to the next multiple of `alignment`.

@@ -3,12 +3,13 @@
 #include <string_view>
 
 #include "core/models/llama.h"
+#include "core/ops/attention.h"
 
 namespace starling::core {
 
 void validate(const LlamaConfig& config, const std::string& source) {
   // Far above every published model, and low enough that no product of three of them overflows.
-  constexpr std::int64_t kLayersMax = 4096, kHeadsMax = 1 << 14, kHeadSizeMax = 1 << 14, kWidthMax = 1 << 20,
+  constexpr std::int64_t kLayersMax = 4096, kHeadsMax = 1 << 14, kWidthMax = 1 << 20,
                          kFfnMax = 1 << 24, kVocabularyMax = 1 << 24, kContextMax = 1 << 28;
   const auto within = [&](std::string_view field, std::int64_t value, std::int64_t most) {
     check(value >= 1 && value <= most, Kind::malformed, "{}: {} is {}, 1 to {} possible", source, field, value, most);
@@ -32,7 +33,7 @@ void validate(const LlamaConfig& config, const std::string& source) {
         Kind::malformed, "{}: rope_divisors has {} entries for head_size {}", source, config.rope_divisors.size(),
         config.head_size);
   for (const float divisor : config.rope_divisors)
-    check(divisor > 0 && std::isfinite(divisor), Kind::malformed, "{}: rope_divisors holds {}", source, divisor);
+    check(divisor >= 1e-3f && std::isfinite(divisor), Kind::malformed, "{}: rope_divisors holds {}", source, divisor);
 }
 
 }  // namespace starling::core
