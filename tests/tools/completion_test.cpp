@@ -45,7 +45,7 @@ TEST_CASE("where a file may stand bash offers no command") { CHECK(offered("star
 
 TEST_CASE("zsh and fish accept their scripts") {
   for (const char* shell : {"zsh", "fish"}) {
-    const tests::Ran script = tests::starling(std::string("completion ") + shell);
+    const tests::Ran script = tests::run_starling(std::string("completion ") + shell);
     CHECK(script.status == 0);
     CHECK(contains(script.out, "make-model"));
     CHECK_FALSE(contains(script.out, "lifeline"));

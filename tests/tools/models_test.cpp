@@ -28,7 +28,7 @@ std::string contents(const std::string& path) {
 }
 
 void make(const std::string& arguments) {
-  const Ran ran = starling("bench make-model " + arguments);
+  const Ran ran = run_starling("bench make-model " + arguments);
   REQUIRE_MESSAGE(ran.status == 0, ran.err);
 }
 
@@ -94,7 +94,7 @@ TEST_CASE("any text goes through the vocabulary of a made model and back") {
   make("syn-1M " + model);
   const std::string text = "Hello, the rain on \xC3\xBC\xF0\x9F\x90\xA6 9\n\ttabs  twice";
   std::ofstream(folder / "text") << text;
-  const Ran encoded = starling("tokenize " + model + " --json --prompt-file " + (folder / "text"));
+  const Ran encoded = run_starling("tokenize " + model + " --json --prompt-file " + (folder / "text"));
   REQUIRE_MESSAGE(encoded.status == 0, encoded.err);
   const json answer = json::parse(encoded.out);
   const auto ids = answer.at("token_ids").get<std::vector<int>>();
@@ -103,21 +103,21 @@ TEST_CASE("any text goes through the vocabulary of a made model and back") {
   CHECK(ids.size() < text.size());  // words were found, not only bytes
   std::string list;
   for (const int id : ids) list += std::to_string(id) + ",";
-  CHECK(starling("tokenize " + model + " --decode " + list).out == text);
-  CHECK(json::parse(starling("tokenize " + model + " --json --decode " + list).out).at("text") == text);
+  CHECK(run_starling("tokenize " + model + " --decode " + list).out == text);
+  CHECK(json::parse(run_starling("tokenize " + model + " --json --decode " + list).out).at("text") == text);
 }
 
 TEST_CASE("tokenize without special tokens leaves the begin token out, and an empty text is no token") {
   const tests::TemporaryFolder folder;
   const std::string model = folder / "m.gguf";
   make("syn-1M " + model);
-  CHECK(starling("tokenize " + model + " --prompt ''").out == "1\n");
-  CHECK(starling("tokenize " + model + " --prompt '' --no-special").out == "\n");
-  CHECK(starling("tokenize " + model + " --decode ''").out.empty());
-  const Ran wrong = starling("tokenize " + model + " --decode 1,x");
+  CHECK(run_starling("tokenize " + model + " --prompt ''").out == "1\n");
+  CHECK(run_starling("tokenize " + model + " --prompt '' --no-special").out == "\n");
+  CHECK(run_starling("tokenize " + model + " --decode ''").out.empty());
+  const Ran wrong = run_starling("tokenize " + model + " --decode 1,x");
   CHECK(wrong.status == 2);
   CHECK(contains(wrong.err, "--decode: '1,x' is no list of token ids"));
-  const Ran outside = starling("tokenize " + model + " --decode 512");
+  const Ran outside = run_starling("tokenize " + model + " --decode 512");
   CHECK(outside.status == 2);
   CHECK(contains(outside.err, "512"));
 }
@@ -125,19 +125,19 @@ TEST_CASE("tokenize without special tokens leaves the begin token out, and an em
 TEST_CASE("kept vocabularies tokenize through the program") {
   const auto model = tests::data_file("tokenizers/ggml-vocab-llama-spm.gguf");
   if (!model) return;
-  CHECK(starling("tokenize " + model->string() + " --no-special --prompt 'Hello world'").out == "15043 3186\n");
+  CHECK(run_starling("tokenize " + model->string() + " --no-special --prompt 'Hello world'").out == "15043 3186\n");
 }
 
 TEST_CASE("inspect shows format, metadata, tensors and totals") {
   const tests::TemporaryFolder folder;
   const std::string model = folder / "m.gguf";
   make("syn-1M " + model + " --type q8_0");
-  const json file = json::parse(starling("inspect " + model + " --json").out);
+  const json file = json::parse(run_starling("inspect " + model + " --json").out);
   CHECK(file.at("bytes") == std::filesystem::file_size(model));
   CHECK(file.at("metadata").at("llama.block_count") == 4);
   CHECK(file.at("totals").at("tensors") == 39);
   CHECK(file.at("totals").at("parameters") == 869504);
-  const Ran table = starling("inspect " + model);
+  const Ran table = run_starling("inspect " + model);
   CHECK(table.status == 0);
   CHECK(contains(table.out, "blk.3.ffn_down.weight"));
   CHECK(contains(table.out, "39 tensors, 869504 parameters"));
@@ -147,7 +147,7 @@ TEST_CASE("convert changes the element type and keeps the rest") {
   const tests::TemporaryFolder folder;
   make("syn-1M " + (folder / "f32.gguf"));
   make("syn-1M " + (folder / "q8.gguf") + " --type q8_0");
-  const Ran ran = starling("convert " + (folder / "f32.gguf") + " " + (folder / "out.gguf") + " --type q8_0 --json");
+  const Ran ran = run_starling("convert " + (folder / "f32.gguf") + " " + (folder / "out.gguf") + " --type q8_0 --json");
   REQUIRE_MESSAGE(ran.status == 0, ran.err);
   CHECK(json::parse(ran.out).at("bytes_out") == std::filesystem::file_size(folder / "out.gguf"));
   const core::LlamaModel made = core::load_model(folder / "q8.gguf"), converted = core::load_model(folder / "out.gguf");
@@ -163,7 +163,7 @@ TEST_CASE("a model survives the way through every format") {
   const tests::TemporaryFolder folder;
   make("syn-1M " + (folder / "a.gguf"));
   const auto convert = [&](const std::string& from, const std::string& to) {
-    const Ran ran = starling("convert " + (folder / from) + " " + (folder / to) + " --type f32");
+    const Ran ran = run_starling("convert " + (folder / from) + " " + (folder / to) + " --type f32");
     REQUIRE_MESSAGE(ran.status == 0, ran.err);
   };
   convert("a.gguf", "b.safetensors");
@@ -181,12 +181,12 @@ TEST_CASE("a model survives the way through every format") {
 TEST_CASE("convert refuses what a format cannot hold, and leaves no file behind") {
   const tests::TemporaryFolder folder;
   make("syn-1M " + (folder / "a.gguf"));
-  const Ran name = starling("convert " + (folder / "a.gguf") + " " + (folder / "b.xyz") + " --type f32");
+  const Ran name = run_starling("convert " + (folder / "a.gguf") + " " + (folder / "b.xyz") + " --type f32");
   CHECK(name.status == 2);
   CHECK(contains(name.err, "b.xyz"));
   CHECK_FALSE(std::filesystem::exists(folder / "b.xyz"));
   std::ofstream(folder / "cut.gguf") << contents(folder / "a.gguf").substr(0, 1000);
-  const Ran cut = starling("convert " + (folder / "cut.gguf") + " " + (folder / "b.gguf"));
+  const Ran cut = run_starling("convert " + (folder / "cut.gguf") + " " + (folder / "b.gguf"));
   CHECK(cut.status == 2);
   CHECK(contains(cut.err, "cut.gguf"));
   CHECK_FALSE(std::filesystem::exists(folder / "b.gguf"));

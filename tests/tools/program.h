@@ -23,7 +23,7 @@ struct Ran {
 };
 
 /// Its output and its errors apart, through a shell. `before` may set variables.
-inline Ran starling(const std::string& arguments, const std::string& before = "") {
+inline Ran run_starling(const std::string& arguments, const std::string& before = "") {
   namespace fs = std::filesystem;
   std::string file = (fs::temp_directory_path() / "starling-test-XXXXXX").string();
   const int fd = ::mkstemp(file.data());

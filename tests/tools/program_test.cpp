@@ -25,26 +25,26 @@ std::size_t lines(const std::string& text) { return static_cast<std::size_t>(std
 }  // namespace
 
 TEST_CASE("help lists every command but the hidden ones, and every command has help and --json") {
-  const Ran help = starling("--help");
+  const Ran help = run_starling("--help");
   CHECK(help.status == 0);
   CHECK(help.err.empty());
   for (const tools::Command& command : tools::commands()) {
     const std::string name = dashed(command.name);
     CAPTURE(name);
     CHECK(contains(help.out, "  " + name + " ") == !command.hidden);
-    const Ran own = starling(name + " --help");
+    const Ran own = run_starling(name + " --help");
     CHECK(own.status == 0);
     CHECK(contains(own.out, "--json"));
   }
   for (const tools::Command& command : tools::benchmarks()) {
-    const Ran own = starling("bench " + dashed(command.name) + " --help");
+    const Ran own = run_starling("bench " + dashed(command.name) + " --help");
     CHECK(own.status == 0);
     CHECK(contains(own.out, "--json"));
   }
 }
 
 TEST_CASE("hidden options do not show") {
-  const Ran relay = starling("relay --help");
+  const Ran relay = run_starling("relay --help");
   CHECK(relay.status == 0);
   CHECK_FALSE(contains(relay.out, "--lifeline"));
 }
@@ -73,7 +73,7 @@ TEST_CASE("wrong usage is one line on standard error, nothing on standard output
   };
   for (const auto& [arguments, said] : cases) {
     CAPTURE(arguments);
-    const Ran ran = starling(arguments);
+    const Ran ran = run_starling(arguments);
     CHECK(ran.status == 2);
     CHECK(ran.out.empty());
     CHECK(lines(ran.err) == 1);
@@ -83,25 +83,25 @@ TEST_CASE("wrong usage is one line on standard error, nothing on standard output
 }
 
 TEST_CASE("an empty value and values like options can be given") {
-  CHECK(contains(starling("tokenize /no/such.gguf --prompt ''").err, "/no/such.gguf"));
-  CHECK(contains(starling("tokenize /no/such.gguf --prompt=--help").err, "/no/such.gguf"));
-  CHECK(contains(starling("tokenize /no/such.gguf --prompt '[1,2]'").err, "/no/such.gguf"));
+  CHECK(contains(run_starling("tokenize /no/such.gguf --prompt ''").err, "/no/such.gguf"));
+  CHECK(contains(run_starling("tokenize /no/such.gguf --prompt=--help").err, "/no/such.gguf"));
+  CHECK(contains(run_starling("tokenize /no/such.gguf --prompt '[1,2]'").err, "/no/such.gguf"));
 }
 
 TEST_CASE("the version is printed") {
-  const Ran ran = starling("--version");
+  const Ran ran = run_starling("--version");
   CHECK(ran.status == 0);
   CHECK(ran.out.rfind("starling 0.", 0) == 0);
 }
 
 TEST_CASE("a full disk under standard output is an error with status 1") {
-  const Ran ran = starling("--version >/dev/full");
+  const Ran ran = run_starling("--version >/dev/full");
   CHECK(ran.status == 1);
   CHECK(contains(ran.err, "standard output: No space left on device"));
 }
 
 TEST_CASE("doctor describes the machine") {
-  const Ran ran = starling("doctor --json");
+  const Ran ran = run_starling("doctor --json");
   REQUIRE(ran.status == 0);
   const auto json = nlohmann::json::parse(ran.out);
   CHECK(json.at("cores").get<int>() >= 1);
@@ -109,11 +109,11 @@ TEST_CASE("doctor describes the machine") {
   CHECK(json.at("disk").at("write_bytes_per_s").get<double>() > 0);
   CHECK(json.at("loopback").at("round_trip_us").get<double>() > 0);
   CHECK_FALSE(json.at("simd").get<std::string>().empty());
-  CHECK(contains(starling("doctor").out, "missing"));
+  CHECK(contains(run_starling("doctor").out, "missing"));
 }
 
 TEST_CASE("doctor says what is missing") {
-  const Ran ran = starling("doctor --json", "PATH=/nonexistent");
+  const Ran ran = run_starling("doctor --json", "PATH=/nonexistent");
   REQUIRE(ran.status == 0);
   const auto missing = nlohmann::json::parse(ran.out).at("missing").dump();
   CHECK(contains(missing, "mpirun"));
@@ -121,7 +121,7 @@ TEST_CASE("doctor says what is missing") {
 }
 
 TEST_CASE("doctor measures no disk where it may not write") {
-  const Ran ran = starling("doctor --dir /proc");
+  const Ran ran = run_starling("doctor --dir /proc");
   CHECK(ran.status == 1);
   CHECK(contains(ran.err, "/proc: cannot write here"));
 }

@@ -27,7 +27,7 @@ struct Hosts {
   ~Hosts() { run("down"); }
 
   Ran run(const std::string& command, const std::string& file = "hosts.toml") const {
-    return tests::starling(command + " " + (folder / file),
+    return tests::run_starling(command + " " + (folder / file),
                            "PATH='" + (folder / "bin") + "':$PATH HOME='" + folder.path() + "' XDG_STATE_HOME= STAND_IN_SSH_LOG='" +
                                (folder / "log") + "'");
   }

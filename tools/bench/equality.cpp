@@ -16,10 +16,10 @@
 #include "core/models/load.h"
 #include "core/text/tokenizer.h"
 #include "partition/generate.h"
-#include "tools/capture.h"
 #include "tools/cluster.h"
 #include "tools/command.h"
 #include "tools/measure.h"
+#include "tools/run.h"
 
 namespace starling::tools::bench {
 namespace {
@@ -171,8 +171,9 @@ void run_cluster(Cluster& cluster, const std::string& transport, const std::vect
           const auto shard = shard_options(subject, shares_of(shares, ranks), chunk, options.tokens, algorithm);
           const auto start = comm::Clock::now();
           compare(subject, run_all(subject, shard, options.tokens, cluster.transport(), cluster.threads()), what, tally);
-          fmt::print(stderr, "{} ({:.1f} s)\n", what,
-                     std::chrono::duration<double>(comm::Clock::now() - start).count());
+          if (!options.mpi_child)
+            fmt::print(stderr, "{} ({:.1f} s)\n", what,
+                       std::chrono::duration<double>(comm::Clock::now() - start).count());
         }
 }
 
@@ -194,9 +195,11 @@ void run_mpi(const Options& options, int ranks, int& index, Tally& tally) {
   if (options.forced) command.emplace_back("--forced");
   command.insert(command.end(), {"--tokens", std::to_string(options.tokens), "--every",
                                  std::to_string(options.every), "--mpi-child", "--json"});
-  const std::string output = run_and_capture(command);
-  const auto result = nlohmann::json::parse(output, nullptr, false);
-  check(result.is_object(), Kind::internal, "mpirun printed no result for {} ranks", ranks);
+  constexpr auto kPatience = std::chrono::hours(6);
+  const std::string output = run_command(command, comm::Clock::now() + kPatience).output;
+  const std::size_t begin = output.rfind("{\"combinations");  // mpirun may have remarks of its own
+  const auto result = nlohmann::json::parse(begin == std::string::npos ? "" : output.substr(begin), nullptr, false);
+  check(result.is_object(), Kind::refused, "mpirun with {} ranks printed no result: {}", ranks, output);
   tally.combinations += result.at("combinations").get<int>();
   tally.generations += result.at("generations").get<int>();
   tally.different += result.at("different").get<int>();
