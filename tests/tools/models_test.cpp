@@ -16,7 +16,7 @@ using namespace starling;
 using nlohmann::json;
 using tests::contains;
 using tests::Ran;
-using tests::starling;
+using tests::run_starling;
 
 namespace {
 

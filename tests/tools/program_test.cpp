@@ -10,7 +10,7 @@
 using namespace starling;
 using tests::contains;
 using tests::Ran;
-using tests::starling;
+using tests::run_starling;
 
 namespace {
 

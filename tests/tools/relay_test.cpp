@@ -1,4 +1,5 @@
 // The relay process as local ranks use it: delays, rates, order, ends of connections, back-pressure.
+#include "tools/hosts.h"
 #include "tools/relay.h"
 
 #include <algorithm>
