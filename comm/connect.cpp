@@ -56,6 +56,11 @@ class NodeListener final : public Listener {
         door_(std::make_shared<FrontDoor>(self)),
         entrance_(medium_->open(address, door_)) {}
 
+  ~NodeListener() override {
+    entrance_.reset();
+    door_->close();
+  }
+
   std::string uri() const override { return entrance_->address().text(); }
 
   std::unique_ptr<Transport> accept(Deadline deadline) override {

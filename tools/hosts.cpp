@@ -80,7 +80,7 @@ Host parse_host(const toml::node& node, const std::string& where) {
   }
   check(!host.uri.empty(), Kind::malformed, "{}: no uri", where);
   try {
-    parse_uri(host.uri);
+    check(parse_uri(host.uri).port > 0, Kind::usage, "'{}': a port above 0 is needed", host.uri);
   } catch (const core::Error& error) {
     core::fail(Kind::malformed, "{}: uri: {}", where, error.what());
   }

@@ -6,7 +6,7 @@ namespace starling::comm {
 
 bool FrontDoor::admit(std::unique_ptr<Pipe> pipe, std::string address) {
   const std::lock_guard lock(mutex_);
-  if (half_open_.size() >= kHalfOpenMax) return false;
+  if (closed_ || half_open_.size() >= kHalfOpenMax) return false;
   half_open_.push_back({std::move(pipe), address, HandshakeReader(address), after(kHandshakeMax)});
   return true;
 }
@@ -120,6 +120,14 @@ std::optional<Arrival> FrontDoor::take_peer(Rank rank) {
 void FrontDoor::end() {
   const std::lock_guard lock(mutex_);
   running_.reset();
+  peers_.clear();
+}
+
+void FrontDoor::close() {
+  const std::lock_guard lock(mutex_);
+  closed_ = true;
+  half_open_.clear();
+  master_.reset();
   peers_.clear();
 }
 

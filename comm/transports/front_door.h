@@ -41,6 +41,9 @@ class FrontDoor {
   /// The peer of this rank, if it has come.
   std::optional<Arrival> take_peer(Rank rank);
   void end();
+  /// Lets everybody go who is not in the running session, and nobody in any more. Pipes may hold what holds this
+  /// door, so that only this ends them all.
+  void close();
 
   const NodeInfo& self() const { return self_; }
 
@@ -66,6 +69,7 @@ class FrontDoor {
   std::optional<Arrival> master_;  // not yet taken
   std::vector<Arrival> peers_;     // not yet taken
   std::optional<Running> running_;
+  bool closed_ = false;
 };
 
 }  // namespace starling::comm

@@ -13,6 +13,7 @@ namespace {
 
 // One read takes a small message whole, header and payload, and often the next header too.
 constexpr std::size_t kBufferBytes = 128 << 10;
+constexpr std::uint64_t kReadBytesMax = 4 << 20;
 // What a stored frame costs beside its payload, so that many empty frames meet the bound as well.
 constexpr std::uint64_t kStoredOverheadBytes = 128;
 
@@ -190,19 +191,21 @@ const Header& Link::front() {
   throw core::Error(*failure_);
 }
 
-/// Fills destination[filled, size) from the buffer, then from the pipe; true when full.
+/// Fills destination[filled, size) from the buffer, then from the pipe; true when full. Takes a bounded amount at
+/// a time, so that heartbeats go out while a long frame comes in.
 bool Link::read_into(std::byte* destination, std::uint64_t size, std::uint64_t& filled) {
   const std::uint64_t ready = std::min<std::uint64_t>(buffered(), size - filled);
   if (ready > 0) std::memcpy(destination + filled, buffer_.data() + begin_, ready);
   begin_ += ready;
   filled += ready;
-  while (filled < size) {
-    const std::size_t count = read_pipe({destination + filled, size - filled});
+  const std::uint64_t stop = std::min(size, filled + kReadBytesMax);
+  while (filled < stop) {
+    const std::size_t count = read_pipe({destination + filled, stop - filled});
     if (closed_) fail(core::Kind::unreachable, "closed the connection in the middle of a frame");
     if (count == 0) return false;
     filled += count;
   }
-  return true;
+  return filled == size;
 }
 
 bool Link::verify(const Decoded& frame, const std::byte* payload) {

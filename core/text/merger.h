@@ -55,7 +55,6 @@ class Merger {
   /// Starts a row; add its symbols with push(), then run().
   void clear();
   void push(SymbolId id);
-  std::size_t pushed() const { return nodes_.size(); }
   /// The row after all merges, valid until the next clear().
   const std::vector<Symbol>& run();
   /// How the symbols of the row came about.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cmath>
 
 #include "core/error.h"
@@ -196,9 +197,9 @@ class VocabularyTokenizer final : public Tokenizer {
 
 int byte_piece_value(std::string_view piece) {
   if (piece.size() != 6 || piece.substr(0, 3) != "<0x" || piece[5] != '>') return -1;
-  const auto digit = [](char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1; };
-  const int high = digit(piece[3]), low = digit(piece[4]);
-  return high < 0 || low < 0 ? -1 : high * 16 + low;
+  int value = -1;
+  const auto [end, error] = std::from_chars(piece.data() + 3, piece.data() + 5, value, 16);
+  return error == std::errc() && end == piece.data() + 5 ? value : -1;
 }
 
 std::unique_ptr<Tokenizer> make_tokenizer(Vocabulary vocabulary) {

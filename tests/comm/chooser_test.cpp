@@ -9,6 +9,7 @@
 
 #include "comm/link_probe.h"
 #include "core/error.h"
+#include "tests/comm/groups.h"
 #include "tests/run_ranks.h"
 
 namespace starling::tests {
@@ -102,6 +103,23 @@ TEST_CASE("without links between workers the star is chosen, and the choice says
     comm::collective("star").sum_fast(t, scratch, values, comm::after(std::chrono::seconds(60)));
     CHECK(values.back() == 4.0f);
   });
+}
+
+TEST_CASE("workers that TCP cannot join are left to the star") {
+  SocketGroup group = listening("tcp", 3);
+  comm::ConnectOptions options = connect_options();
+  options.route = [](Rank from, Rank, const std::string& uri) {
+    return from == 0 ? uri : std::string("tcp://127.0.0.1:1");  // nobody listens there
+  };
+  join(group, options);
+  CHECK_FALSE(group.missing_links.empty());
+  check_no_failures(run_ranks_collect(group.ranks, [](Transport& t) {
+    comm::Scratch scratch;
+    const std::array<std::size_t, 1> sizes{256};
+    const comm::Selection selection = comm::choose(t, scratch, core::Sum::exact, sizes, quick());
+    CHECK(selection.choices.front().algorithm == "star");
+    CHECK(selection.note.find("cannot reach each other") != std::string::npos);
+  }));
 }
 
 TEST_CASE("a named algorithm is taken as it is, and one rank needs no measurement") {

@@ -14,6 +14,7 @@
 
 #include "comm/connect.h"
 #include "core/error.h"
+#include "tests/comm/groups.h"
 #include "tests/run_ranks.h"
 
 namespace starling::tests {
@@ -171,6 +172,23 @@ TEST_CASE("operands longer than what a peer may queue are reduced piece by piece
         }
       },
       limits);
+}
+
+TEST_CASE("over TCP every algorithm gives the same bits, for rows and for long operands") {
+  for (const Rank n : {2, 3, 5}) {
+    SocketGroup group = socket_group("tcp", n);
+    for (const std::size_t length : {std::size_t{1}, std::size_t{2048}, std::size_t{600'000}}) {
+      std::vector<std::vector<double>> operands;
+      for (Rank rank = 0; rank < n; ++rank) operands.push_back(grid_values(length, static_cast<unsigned>(rank) + 1));
+      const std::vector<float> wanted = plain_sum(operands);
+      check_no_failures(run_ranks_collect(group.ranks, [&](Transport& t) {
+        for (const Collective& c : comm::collectives()) {
+          INFO(c.name, " on ", n, " ranks, ", length, " elements");
+          CHECK(same_bits(exact_on(t, c, operands[static_cast<std::size_t>(t.rank())]), wanted));
+        }
+      }));
+    }
+  }
 }
 
 TEST_CASE("the cost formulas count the messages and bytes that the links carry") {

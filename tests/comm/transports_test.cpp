@@ -13,7 +13,7 @@ using tests::patience;
 
 namespace {
 
-const std::vector<std::string> kTransports = {"inproc", "tcp"};
+const std::vector<std::string> kTransports = {"inproc", "tcp", "zmq+tcp"};
 
 std::vector<std::unique_ptr<comm::Transport>> make_group(const std::string& name, comm::Rank size,
                                                          const comm::Limits& limits = {}) {
@@ -116,6 +116,7 @@ TEST_CASE("every transport carries frames as promised") {
         INFO(one.name);
         auto group = make_group(name, size);
         const auto failures = tests::run_ranks_collect(group, [&](comm::Transport& t) {
+          const comm::Heartbeat heart(t, 500ms);
           one.run(t);
           tests::settle(t);
         });

@@ -1,3 +1,4 @@
+// Attention over the cache: chunks by absolute position, so that no batch or chunking changes a bit.
 #include <algorithm>
 #include <cmath>
 #include <string>

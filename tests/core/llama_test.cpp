@@ -1,3 +1,4 @@
+// The Llama equation: published logits, chunked prefill, threads, and any partition over ranks that are threads.
 #include <algorithm>
 #include <cmath>
 #include <memory>

@@ -1,3 +1,4 @@
+// Norms, rotary embedding and SwiGLU against plain versions, with the same bits on every instruction set.
 #include <bit>
 #include <cmath>
 #include <limits>

@@ -6,10 +6,11 @@
 #include <doctest/doctest.h>
 #include <poll.h>
 
-#include "core/error.h"
+#include "tests/tools/program.h"
 
 using namespace starling;
 using namespace std::chrono_literals;
+using tests::refusal;
 using tools::Children;
 
 namespace {
@@ -22,17 +23,6 @@ tools::Deadline in(std::chrono::milliseconds time) { return std::chrono::steady_
 bool ended(int pidfd, std::chrono::milliseconds patience) {
   pollfd poll{pidfd, POLLIN, 0};
   return ::poll(&poll, 1, static_cast<int>(patience.count())) == 1;
-}
-
-template <class Body>
-std::string refusal(core::Kind kind, Body body) {
-  try {
-    body();
-  } catch (const core::Error& error) {
-    CHECK(error.kind() == kind);
-    return error.what();
-  }
-  return "no error";
 }
 
 }  // namespace

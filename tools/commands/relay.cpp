@@ -34,7 +34,7 @@ int run(const Options& options) {
     for (int to = 1; to < ranks; ++to) {
       if (from == to) continue;
       const Address target = parse_uri(fmt::format("tcp://{}", options.targets[static_cast<std::size_t>(to - 1)]));
-      ports += " " + std::to_string(loop.add_door(from, to, target.host, target.port));
+      ports += fmt::format(" {}", loop.add_door(from, to, target.host, target.port));
     }
   announce(options.announce, ports);
   loop.run();
