@@ -48,6 +48,12 @@ class Reader {
     fail(Kind::malformed, "{}: {} at offset {}: {}", source_, field, offset_,
          fmt::format(format, std::forward<Args>(args)...));
   }
+  /// malformed() unless `condition` holds.
+  template <class... Args>
+  void require(bool condition, std::string_view field, fmt::format_string<Args...> format, Args&&... args) const {
+    if (!condition) [[unlikely]]
+      malformed(field, format, std::forward<Args>(args)...);
+  }
 
  private:
   Bytes data_;

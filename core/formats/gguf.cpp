@@ -41,13 +41,13 @@ const GgmlType* ggml_type(std::uint32_t id) { return id < kGgmlTypes.size() ? &k
 
 std::uint64_t padded(std::uint64_t size, std::uint64_t alignment, const Reader& reader, std::string_view field) {
   const auto sum = checked_add(size, alignment - 1);
-  if (!sum) reader.malformed(field, "{} bytes cannot be padded to {}", size, alignment);
+  reader.require(sum.has_value(), field, "{} bytes cannot be padded to {}", size, alignment);
   return *sum / alignment * alignment;
 }
 
 std::string read_string(Reader& reader, std::string_view field, std::uint64_t bytes_max = kStringMax) {
   const auto length = reader.number<std::uint64_t>(field);
-  if (length > bytes_max) reader.malformed(field, "length {}, at most {} allowed", length, bytes_max);
+  reader.require(length <= bytes_max, field, "length {}, at most {} allowed", length, bytes_max);
   return reader.text(length, field);
 }
 
@@ -62,13 +62,13 @@ std::int64_t read_integer(Reader& reader, GgufType type, std::string_view field)
     case GgufType::i64: return reader.number<std::int64_t>(field);
     case GgufType::boolean: {
       const auto value = reader.number<std::uint8_t>(field);
-      if (value > 1) reader.malformed(field, "bool of value {}", value);
+      reader.require(value <= 1, field, "bool of value {}", value);
       return value;
     }
     default: {
       ensure(type == GgufType::u64, "read_integer of a type that is no integer");
       const auto value = reader.number<std::uint64_t>(field);
-      if (value >> 63) reader.malformed(field, "{} is above 2^63 - 1", value);
+      reader.require(value >> 63 == 0, field, "{} is above 2^63 - 1", value);
       return static_cast<std::int64_t>(value);
     }
   }
@@ -86,7 +86,7 @@ std::uint64_t bytes_min(GgufType type) {
 
 GgufType read_type(Reader& reader, std::string_view field) {
   const auto id = reader.number<std::uint32_t>(field);
-  if (id > static_cast<std::uint32_t>(GgufType::f64)) reader.malformed(field, "value type {} does not exist", id);
+  reader.require(id <= static_cast<std::uint32_t>(GgufType::f64), field, "value type {} does not exist", id);
   return static_cast<GgufType>(id);
 }
 
@@ -102,8 +102,8 @@ GgufValue read_array(Reader& reader, std::string_view key) {
   const GgufType type = read_type(reader, key);
   check(type != GgufType::array, Kind::unsupported, "{}: {}: arrays of arrays are not supported", reader.source(), key);
   const auto count = reader.number<std::uint64_t>(key);
-  if (count > kArrayMax || count > reader.left() / bytes_min(type))
-    reader.malformed(key, "array of {} {} values, {} bytes left", count, to_string(type), reader.left());
+  reader.require(count <= kArrayMax && count <= reader.left() / bytes_min(type), key,
+                 "array of {} {} values, {} bytes left", count, to_string(type), reader.left());
   GgufValue value{type, true, {}};
   if (type == GgufType::string)
     value.data = read_elements<std::string>(count, [&] { return read_string(reader, key); });
@@ -135,7 +135,7 @@ struct Counts {
 
 Counts read_head(Reader& reader, Gguf& file) {
   const std::string magic = reader.text(4, "magic");
-  if (magic != "GGUF") reader.malformed("magic", "not a GGUF file");
+  reader.require(magic == "GGUF", "magic", "not a GGUF file");
   file.version = reader.number<std::uint32_t>("version");
   check((file.version & 0xffffu) != 0, Kind::unsupported, "{}: version: {:#x}: big-endian files are not supported",
         reader.source(), file.version);
@@ -143,10 +143,10 @@ Counts read_head(Reader& reader, Gguf& file) {
         reader.source(), file.version);
   const auto tensors = reader.number<std::uint64_t>("tensor_count");
   const auto keys = reader.number<std::uint64_t>("metadata_kv_count");
-  if (tensors > reader.left() / kTensorBytesMin)
-    reader.malformed("tensor_count", "{} tensors do not fit into {} bytes", tensors, reader.left());
-  if (keys > reader.left() / kKeyBytesMin)
-    reader.malformed("metadata_kv_count", "{} keys do not fit into {} bytes", keys, reader.left());
+  reader.require(tensors <= reader.left() / kTensorBytesMin, "tensor_count", "{} tensors do not fit into {} bytes",
+                 tensors, reader.left());
+  reader.require(keys <= reader.left() / kKeyBytesMin, "metadata_kv_count", "{} keys do not fit into {} bytes", keys,
+                 reader.left());
   return {tensors, keys};
 }
 
@@ -155,15 +155,15 @@ void read_metadata(Reader& reader, std::uint64_t count, Gguf& file) {
   file.metadata.reserve(count);
   for (std::uint64_t i = 0; i < count; ++i) {
     std::string key = read_string(reader, fmt::format("key {}", i), kKeyBytesMax);
-    if (key.empty()) reader.malformed(fmt::format("key {}", i), "is empty");
-    if (!seen.insert(key).second) reader.malformed(key, "appears twice");
+    reader.require(!key.empty(), "key", "number {} is empty", i);
+    reader.require(seen.insert(key).second, key, "appears twice");
     GgufValue value = read_value(reader, key);
     file.metadata.emplace_back(std::move(key), std::move(value));
   }
   if (const GgufValue* alignment = file.find("general.alignment")) {
     const auto* number = std::get_if<std::int64_t>(&alignment->data);
-    if (alignment->type != GgufType::u32 || !number || !std::has_single_bit(static_cast<std::uint64_t>(*number)))
-      reader.malformed("general.alignment", "is not a u32 power of two");
+    const bool power = number && std::has_single_bit(static_cast<std::uint64_t>(*number));
+    reader.require(alignment->type == GgufType::u32 && power, "general.alignment", "is not a u32 power of two");
     file.alignment = static_cast<std::uint64_t>(*number);
   }
 }
@@ -172,11 +172,11 @@ GgufTensor read_tensor_info(Reader& reader, std::uint64_t index) {
   GgufTensor tensor;
   tensor.name = read_string(reader, fmt::format("name of tensor {}", index), kKeyBytesMax);
   const auto dimensions = reader.number<std::uint32_t>(tensor.name);
-  if (dimensions > kDimensionsMax)
-    reader.malformed(tensor.name, "{} dimensions, at most {} allowed", dimensions, kDimensionsMax);
+  reader.require(dimensions <= kDimensionsMax, tensor.name, "{} dimensions, at most {} allowed", dimensions,
+                 kDimensionsMax);
   for (std::uint32_t i = 0; i < dimensions; ++i) {
     const auto size = reader.number<std::int64_t>(tensor.name);
-    if (size < 0) reader.malformed(tensor.name, "dimension {} is {}", i, size);
+    reader.require(size >= 0, tensor.name, "dimension {} is {}", i, size);
     tensor.shape.insert(tensor.shape.begin(), size);
   }
   tensor.type_id = reader.number<std::uint32_t>(tensor.name);
@@ -189,17 +189,17 @@ std::optional<std::uint64_t> stored_bytes(const Reader& reader, const GgufTensor
   std::uint64_t count = 1;
   for (const std::int64_t size : tensor.shape) {
     const auto product = checked_multiply(count, static_cast<std::uint64_t>(size));
-    if (!product || *product >> 62) reader.malformed(tensor.name, "its dimensions overflow");
+    reader.require(product && *product >> 62 == 0, tensor.name, "its dimensions overflow");
     count = *product;
   }
   const GgmlType* type = ggml_type(tensor.type_id);
   if (!type) return std::nullopt;
-  if (type->block_bytes == 0) reader.malformed(tensor.name, "element type {} ({}) was removed", type->id, type->name);
+  reader.require(type->block_bytes != 0, tensor.name, "element type {} ({}) was removed", type->id, type->name);
   const std::uint64_t row = tensor.shape.empty() ? 1 : static_cast<std::uint64_t>(tensor.shape.back());
-  if (row % type->block_length != 0)
-    reader.malformed(tensor.name, "rows of {} values, {} needs a multiple of {}", row, type->name, type->block_length);
+  reader.require(row % type->block_length == 0, tensor.name, "rows of {} values, {} needs a multiple of {}", row,
+                 type->name, type->block_length);
   const auto bytes = checked_multiply(count / type->block_length, type->block_bytes);
-  if (!bytes) reader.malformed(tensor.name, "its size overflows");
+  reader.require(bytes.has_value(), tensor.name, "its size overflows");
   return *bytes;
 }
 
@@ -211,13 +211,13 @@ void place_tensors(const Reader& reader, std::uint64_t file_bytes, Gguf& file) {
   for (std::size_t i = 0; i < file.tensors.size(); ++i) {
     GgufTensor& tensor = file.tensors[i];
     const bool in_place = known ? tensor.offset == expected : tensor.offset >= expected;
-    if (!in_place || tensor.offset % file.alignment != 0)
-      reader.malformed(tensor.name, "data offset {}, {} expected", tensor.offset, expected);
+    reader.require(in_place && tensor.offset % file.alignment == 0, tensor.name, "data offset {}, {} expected",
+                   tensor.offset, expected);
     const auto bytes = stored_bytes(reader, tensor);
     const auto begin = checked_add(start, tensor.offset);
-    if (!begin || *begin > file_bytes || (bytes && *bytes > file_bytes - *begin))
-      reader.malformed(tensor.name, "{} bytes at data offset {} exceed the file of {} bytes", bytes.value_or(0),
-                       tensor.offset, file_bytes);
+    const bool inside = begin && *begin <= file_bytes && bytes.value_or(0) <= file_bytes - *begin;
+    reader.require(inside, tensor.name, "{} bytes at data offset {} exceed the file of {} bytes", bytes.value_or(0),
+                   tensor.offset, file_bytes);
     tensor.bytes = bytes.value_or(0);
     expected = padded(tensor.offset + tensor.bytes, file.alignment, reader, tensor.name);
     if (i > 0 && !known) file.tensors[i - 1].bytes = *begin - file.tensors[i - 1].offset;
@@ -260,14 +260,14 @@ Gguf decode_gguf(Bytes bytes, const std::string& source) {
   Gguf file;
   const Counts counts = read_head(reader, file);
   read_metadata(reader, counts.keys, file);
-  if (counts.tensors > reader.left() / kTensorBytesMin)
-    reader.malformed("tensor_count", "{} tensors do not fit into {} bytes", counts.tensors, reader.left());
+  reader.require(counts.tensors <= reader.left() / kTensorBytesMin, "tensor_count",
+                 "{} tensors do not fit into {} bytes", counts.tensors, reader.left());
   std::unordered_set<std::string> seen;
   file.tensors.reserve(counts.tensors);
   for (std::uint64_t i = 0; i < counts.tensors; ++i) {
     file.tensors.push_back(read_tensor_info(reader, i));
     const std::string& name = file.tensors.back().name;
-    if (!seen.insert(name).second) reader.malformed(name, "appears twice");
+    reader.require(seen.insert(name).second, name, "appears twice");
   }
   place_tensors(reader, bytes.size(), file);
   return file;

@@ -14,8 +14,8 @@ namespace {
 
 constexpr std::size_t kShownElements = 8;  // of long arrays
 
-bool accepts(const std::filesystem::path&, Bytes content) {
-  return content.size() >= 4 && std::memcmp(content.data(), "GGUF", 4) == 0;
+bool accepts(const std::filesystem::path& path, Bytes content) {
+  return path.extension() == ".gguf" || (content.size() >= 4 && std::memcmp(content.data(), "GGUF", 4) == 0);
 }
 
 LlamaModel load(const std::filesystem::path& path) {

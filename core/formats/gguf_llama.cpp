@@ -3,24 +3,11 @@
 #include <array>
 
 #include "core/formats/gguf_fields.h"
-#include "core/formats/gguf_vocabulary.h"
 #include "core/formats/llama_tensors.h"
 #include "core/quant/blocks.h"
 
 namespace starling::core {
 namespace {
-
-/// general.file_type, informative: what most tensors are stored as.
-std::int64_t file_type(Type type) {
-  switch (type) {
-    case Type::f32: return 0;
-    case Type::f16: return 1;
-    case Type::q4_0: return 2;
-    case Type::q8_0: return 7;
-    case Type::bf16: return 32;
-  }
-  fail(Kind::internal, "no GGUF file type for {}", info(type).name);
-}
 
 void refuse_other_equations(const GgufFields& fields, const LlamaConfig& config) {
   const std::string& source = fields.source();
@@ -114,37 +101,6 @@ LlamaModel gguf_llama(const Gguf& file, Bytes bytes, std::shared_ptr<const void>
   refuse_unknown_tensors(present, model.config, names, kIgnored, source);
   validate(model.config, source);
   return model;
-}
-
-GgufMetadata gguf_metadata(const std::string& name, const LlamaConfig& c, const Vocabulary& vocabulary, Type type) {
-  GgufMetadata out;
-  const auto text = [&](std::string key, std::string value) {
-    out.emplace_back(std::move(key), GgufValue{GgufType::string, false, std::move(value)});
-  };
-  const auto count = [&](std::string key, std::int64_t value) {
-    out.emplace_back(std::move(key), GgufValue{GgufType::u32, false, value});
-  };
-  const auto real = [&](std::string key, float value) {
-    out.emplace_back(std::move(key), GgufValue{GgufType::f32, false, static_cast<double>(value)});
-  };
-  text("general.architecture", "llama");
-  text("general.name", name);
-  count("general.file_type", file_type(type));
-  count("general.quantization_version", 2);
-  count("llama.vocab_size", c.vocabulary);
-  count("llama.context_length", c.context);
-  count("llama.embedding_length", c.width);
-  count("llama.block_count", c.layers);
-  count("llama.feed_forward_length", c.ffn);
-  count("llama.attention.head_count", c.heads);
-  count("llama.attention.head_count_kv", c.kv_heads);
-  count("llama.attention.key_length", c.head_size);
-  count("llama.attention.value_length", c.head_size);
-  count("llama.rope.dimension_count", c.head_size);
-  real("llama.attention.layer_norm_rms_epsilon", c.norm_epsilon);
-  real("llama.rope.freq_base", c.rope_base);
-  append_vocabulary(out, vocabulary);
-  return out;
 }
 
 }  // namespace starling::core

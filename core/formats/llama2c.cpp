@@ -3,16 +3,12 @@
 // w3 (up), final norm, two rotary tables (ignored), and a classifier if vocab_size is negative.
 #include "core/formats/llama2c.h"
 
-#include <array>
-#include <cmath>
+#include <algorithm>
 #include <cstdlib>
 #include <initializer_list>
 #include <optional>
-#include <vector>
 
-#include "core/file.h"
 #include "core/formats/llama_tensors.h"
-#include "core/quant/blocks.h"
 
 namespace starling::core {
 namespace {
@@ -20,33 +16,18 @@ namespace {
 constexpr std::uint64_t kHeaderBytes = 28;
 constexpr std::uint32_t kLaterMagic = 0x616b3432;  // "ak42"
 
-struct Array {
-  Tensor LlamaBlock::*member;
-};
-constexpr std::array<Array, 9> kOrder{{{&LlamaBlock::attention_norm},
-                                       {&LlamaBlock::query},
-                                       {&LlamaBlock::key},
-                                       {&LlamaBlock::value},
-                                       {&LlamaBlock::attention_output},
-                                       {&LlamaBlock::ffn_norm},
-                                       {&LlamaBlock::gate},
-                                       {&LlamaBlock::down},
-                                       {&LlamaBlock::up}}};
-
 Shape shape_of(const LlamaConfig& config, Tensor LlamaBlock::*member) {
-  for (const BlockTensor& t : block_tensors())
-    if (t.member == member) return block_shape(config, t);
-  fail(Kind::internal, "no such tensor of a block");
+  const auto tensors = block_tensors();
+  const auto at = std::find_if(tensors.begin(), tensors.end(), [&](const auto& t) { return t.member == member; });
+  return block_shape(config, *at);
 }
 
 LlamaConfig read_header(Reader& reader) {
   LlamaConfig c;
   c.width = reader.number<std::int32_t>("dim");
-  if (static_cast<std::uint32_t>(c.width) == kLaterMagic) {
-    const auto version = reader.number<std::int32_t>("version");
-    fail(Kind::unsupported, "{}: version: llama2.c export {} is not supported, only the legacy one", reader.source(),
-         version);
-  }
+  check(static_cast<std::uint32_t>(c.width) != kLaterMagic, Kind::unsupported,
+        "{}: version: only the legacy export of llama2.c is supported, not the ones with a magic number",
+        reader.source());
   c.ffn = reader.number<std::int32_t>("hidden_dim");
   c.layers = reader.number<std::int32_t>("n_layers");
   c.heads = reader.number<std::int32_t>("n_heads");
@@ -55,8 +36,8 @@ LlamaConfig read_header(Reader& reader) {
   c.tied = vocabulary > 0;  // negative: a separate classifier
   c.vocabulary = std::abs(vocabulary);
   c.context = reader.number<std::int32_t>("seq_len");
-  if (c.heads <= 0 || c.width <= 0 || c.width % c.heads != 0)
-    reader.malformed("n_heads", "{} heads do not divide dim {}", c.heads, c.width);
+  reader.require(c.heads > 0 && c.width > 0 && c.width % c.heads == 0, "n_heads", "{} heads do not divide dim {}", c.heads,
+                 c.width);
   c.head_size = c.width / c.heads;
   validate(c, reader.source());
   return c;
@@ -72,8 +53,8 @@ std::optional<std::uint64_t> explained_bytes(const LlamaConfig& c) {
     floats = floats && product ? checked_add(*floats, *product) : std::nullopt;
   };
   add({c.vocabulary, c.width, c.tied ? 1 : 2});
-  for (const Array& array : kOrder) {
-    const Shape shape = shape_of(c, array.member);
+  for (const auto member : kLlama2cOrder) {
+    const Shape shape = shape_of(c, member);
     add({c.layers, shape.front(), shape.size() > 1 ? shape.back() : 1});
   }
   add({c.width});
@@ -104,45 +85,12 @@ LlamaModel decode_llama2c(Bytes file, std::shared_ptr<const void> keeper, const 
   };
   model.ends.embedding = next({c.vocabulary, c.width}, "token_embedding");
   model.blocks.resize(static_cast<std::size_t>(c.layers));
-  for (const Array& array : kOrder)
-    for (LlamaBlock& block : model.blocks) block.*array.member = next(shape_of(c, array.member), "weights");
+  for (const auto member : kLlama2cOrder)
+    for (LlamaBlock& block : model.blocks) block.*member = next(shape_of(c, member), "weights");
   model.ends.output_norm = next({c.width}, "final norm");
   reader.take(static_cast<std::uint64_t>(c.context * c.head_size) * sizeof(float), "rotary tables");
   model.ends.output = c.tied ? model.ends.embedding : next({c.vocabulary, c.width}, "classifier");
   return model;
-}
-
-void save_llama2c(const std::filesystem::path& path, const LlamaModel& model) {
-  const LlamaConfig& c = model.config;
-  const std::string name = path.string();
-  check(c.heads * c.head_size == c.width && c.rope_divisors.empty() && c.rope_base == 10000.0f && c.norm_epsilon == 1e-5f,
-        Kind::unsupported,
-        "{}: llama2.c files cannot hold this model (head size {}, rope base {}, scaled rope {}, norm epsilon {})", name,
-        c.head_size, c.rope_base, !c.rope_divisors.empty(), c.norm_epsilon);
-  Writer header;
-  for (const std::int64_t value :
-       {c.width, c.ffn, c.layers, c.heads, c.kv_heads, c.tied ? c.vocabulary : -c.vocabulary, c.context})
-    header.number(static_cast<std::int32_t>(value));
-  std::vector<float> cosines, sines;
-  for (std::int64_t position = 0; position < c.context; ++position) {
-    for (std::int64_t pair = 0; pair < c.head_size / 2; ++pair) {
-      const double exponent = -2.0 * static_cast<double>(pair) / static_cast<double>(c.head_size);
-      const double angle = static_cast<double>(position) * std::pow(10000.0, exponent);
-      cosines.push_back(static_cast<float>(std::cos(angle)));
-      sines.push_back(static_cast<float>(std::sin(angle)));
-    }
-  }
-  write_file(path, [&](const Sink& sink) {
-    const auto write = [&](const Tensor& tensor) { write_checked(outgoing("weights", tensor, Type::f32), sink); };
-    sink(header.view());
-    write(model.ends.embedding);
-    for (const Array& array : kOrder)
-      for (const LlamaBlock& block : model.blocks) write(block.*array.member);
-    write(model.ends.output_norm);
-    sink(std::as_bytes(std::span(cosines)));
-    sink(std::as_bytes(std::span(sines)));
-    if (!c.tied) write(model.ends.output);
-  });
 }
 
 }  // namespace starling::core

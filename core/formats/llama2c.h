@@ -2,6 +2,7 @@
 // number, so a file is accepted only if its header explains every byte of it.
 #pragma once
 
+#include <array>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -10,6 +11,11 @@
 #include "core/models/llama.h"
 
 namespace starling::core {
+
+/// The arrays of the blocks in file order, each for all layers together.
+inline constexpr std::array kLlama2cOrder{
+    &LlamaBlock::attention_norm, &LlamaBlock::query,    &LlamaBlock::key,  &LlamaBlock::value, &LlamaBlock::attention_output,
+    &LlamaBlock::ffn_norm,       &LlamaBlock::gate,     &LlamaBlock::down, &LlamaBlock::up};
 
 /// The configuration of a model file. Kind::malformed unless the 28-byte header explains the exact size;
 /// Kind::unsupported for the later exports (versions 1 and 2), which have a magic number.

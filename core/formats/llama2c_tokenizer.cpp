@@ -1,34 +1,29 @@
 // tokenizer.bin: u32 length of the longest token, then per id f32 score, i32 length, bytes, to the end of the
 // file (the count is the model's).
-#include <algorithm>
 #include <cmath>
 #include <string>
 #include <string_view>
 
-#include "core/file.h"
 #include "core/formats/llama2c.h"
 
 namespace starling::core {
 namespace {
 
-constexpr std::string_view kSpace = "\xe2\x96\x81";  // U+2581
 constexpr TokenId kUnknown = 0, kBos = 1, kEos = 2, kFirstByte = 3;
 constexpr std::size_t kTokenBytesMax = 4096;
 
-std::string byte_piece(std::size_t value) { return fmt::format("<0x{:02X}>", value); }
-
-std::string replaced(std::string_view text, std::string_view from, std::string_view to) {
+std::string with_marked_spaces(std::string_view text) {
   std::string result;
-  for (std::size_t at = 0; at < text.size();) {
-    if (text.substr(at).starts_with(from)) {
-      result += to;
-      at += from.size();
-    } else {
-      result += text[at++];
-    }
+  for (const char c : text) {
+    if (c == ' ')
+      result += "\xe2\x96\x81";  // U+2581
+    else
+      result += c;
   }
   return result;
 }
+
+std::string byte_piece(std::size_t value) { return fmt::format("<0x{:02X}>", value); }
 
 /// The pieces that are no text, by their ids and spelling.
 void name_special_pieces(Vocabulary& v) {
@@ -54,16 +49,16 @@ void name_special_pieces(Vocabulary& v) {
 Vocabulary decode_llama2c_tokenizer(Bytes file, const std::string& source) {
   Reader reader(file, source);
   const auto longest = reader.number<std::uint32_t>("max_token_length");
-  if (longest > kTokenBytesMax) reader.malformed("max_token_length", "{}, at most {} allowed", longest, kTokenBytesMax);
+  reader.require(longest <= kTokenBytesMax, "max_token_length", "{}, at most {} allowed", longest, kTokenBytesMax);
   Vocabulary v;
   v.model = TokenizerModel::sentencepiece;
   while (reader.left() > 0) {
     const std::string field = fmt::format("token {}", v.pieces.size());
     const auto score = reader.number<float>(field);
-    if (std::isnan(score)) reader.malformed(field, "its score is not a number");
+    reader.require(!std::isnan(score), field, "its score is not a number");
     const auto length = reader.number<std::uint32_t>(field);
-    if (length > longest) reader.malformed(field, "length {}, max_token_length says {}", length, longest);
-    v.pieces.push_back(replaced(reader.text(length, field), " ", kSpace));
+    reader.require(length <= longest, field, "length {}, max_token_length says {}", length, longest);
+    v.pieces.push_back(with_marked_spaces(reader.text(length, field)));
     v.scores.push_back(score);
     v.kinds.push_back(PieceKind::normal);
   }
@@ -74,28 +69,6 @@ Vocabulary decode_llama2c_tokenizer(Bytes file, const std::string& source) {
   v.add_space_prefix = true;
   v.remove_extra_whitespaces = false;
   return v;
-}
-
-void save_llama2c_tokenizer(const std::filesystem::path& path, const Vocabulary& v) {
-  check(v.model == TokenizerModel::sentencepiece, Kind::unsupported,
-        "{}: llama2.c tokenizers hold only vocabularies of the sentencepiece kind", path.string());
-  Writer body;
-  std::size_t longest = 0;
-  for (std::size_t i = 0; i < v.pieces.size(); ++i) {
-    std::string text = replaced(v.pieces[i], kSpace, " ");
-    const auto id = static_cast<TokenId>(i);
-    if (id == v.bos || id == v.eos) text = "\n" + text + "\n";
-    longest = std::max(longest, text.size());
-    body.number(v.scores.empty() ? 0.0f : v.scores[i]);
-    body.number(static_cast<std::uint32_t>(text.size()));
-    body.text(text);
-  }
-  Writer head;
-  head.number(static_cast<std::uint32_t>(longest));
-  write_file(path, [&](const Sink& sink) {
-    sink(head.view());
-    sink(body.view());
-  });
 }
 
 }  // namespace starling::core

@@ -50,13 +50,6 @@ TensorNames gguf_names() {
           [](std::int64_t layer, const BlockTensor& t) { return fmt::format("blk.{}.{}.weight", layer, t.gguf); }};
 }
 
-TensorNames hugging_face_names() {
-  return {"model.embed_tokens.weight", "model.norm.weight", "lm_head.weight",
-          [](std::int64_t layer, const BlockTensor& t) {
-            return fmt::format("model.layers.{}.{}.weight", layer, t.hugging_face);
-          }};
-}
-
 void fill_tensors(LlamaModel& model, const TensorNames& names, const TensorLookup& find, const std::string& source) {
   const LlamaConfig& c = model.config;
   model.ends.embedding = expect(find, names.embedding, {c.vocabulary, c.width}, source);
@@ -82,27 +75,6 @@ void refuse_unknown_tensors(std::span<const std::string> present, const LlamaCon
     check(harmless || known.contains(name), Kind::unsupported, "{}: tensor {} is no part of a plain Llama model", source,
           name);
   }
-}
-
-std::vector<Outgoing> outgoing_tensors(const LlamaModel& model, const TensorNames& names, Type type,
-                                       const std::function<RowOrder(std::int64_t heads)>& order) {
-  std::vector<Outgoing> result;
-  const auto add = [&](std::string name, const Tensor& tensor, Type as, RowOrder rows = {}) {
-    result.push_back(outgoing(std::move(name), tensor, storable(as, tensor.shape()), std::move(rows)));
-  };
-  add(names.embedding, model.ends.embedding, type);
-  for (std::size_t layer = 0; layer < model.blocks.size(); ++layer) {
-    for (const BlockTensor& t : kBlockTensors) {
-      RowOrder rows;
-      if (order && t.role == Role::query) rows = order(model.config.heads);
-      if (order && t.role == Role::key) rows = order(model.config.kv_heads);
-      add(names.block(static_cast<std::int64_t>(layer), t), model.blocks[layer].*t.member,
-          t.role == Role::norm ? Type::f32 : type, std::move(rows));
-    }
-  }
-  add(names.output_norm, model.ends.output_norm, Type::f32);
-  if (!model.config.tied) add(names.output, model.ends.output, type);
-  return result;
 }
 
 }  // namespace starling::core

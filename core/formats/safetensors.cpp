@@ -84,15 +84,6 @@ void place(Safetensors& file, std::uint64_t data_start, std::uint64_t file_bytes
         expected, file_bytes - data_start);
 }
 
-std::string_view dtype_of(Type type, const std::string& name) {
-  switch (type) {
-    case Type::f32: return "F32";
-    case Type::f16: return "F16";
-    case Type::bf16: return "BF16";
-    default: fail(Kind::usage, "tensor {}: safetensors cannot hold {}, only f32, f16 and bf16", name, info(type).name);
-  }
-}
-
 }  // namespace
 
 Safetensors decode_safetensors(Bytes bytes, const std::string& source) {
@@ -134,30 +125,6 @@ Tensor safetensors_tensor(const SafetensorsEntry& entry, Bytes file, std::shared
   Tensor copy = Tensor::owned(*type, entry.shape);
   std::memcpy(copy.mutable_bytes().data(), data.data(), data.size());
   return copy;
-}
-
-void write_safetensors(const std::filesystem::path& path, const std::map<std::string, std::string>& metadata,
-                       std::span<const Outgoing> tensors) {
-  nlohmann::ordered_json header;
-  if (!metadata.empty()) header["__metadata__"] = metadata;
-  std::uint64_t offset = 0;
-  for (const Outgoing& tensor : tensors) {
-    const std::uint64_t end = offset + byte_size(tensor.type, tensor.shape);
-    check(!header.contains(tensor.name), Kind::usage, "tensor {} is there twice", tensor.name);
-    header[tensor.name] = {{"dtype", dtype_of(tensor.type, tensor.name)},
-                           {"shape", tensor.shape},
-                           {"data_offsets", {offset, end}}};
-    offset = end;
-  }
-  std::string text = header.empty() ? "{}" : header.dump();
-  text.resize((text.size() + 7) / 8 * 8, ' ');
-  Writer head;
-  head.number(static_cast<std::uint64_t>(text.size()));
-  head.text(text);
-  write_file(path, [&](const Sink& sink) {
-    sink(head.view());
-    for (const Outgoing& tensor : tensors) write_checked(tensor, sink);
-  });
 }
 
 }  // namespace starling::core

@@ -9,7 +9,7 @@
 namespace starling::core {
 namespace {
 
-constexpr std::uint64_t kModelTypeUnigram = 1, kModelTypeBpe = 2;
+constexpr std::uint64_t kModelTypeUnigram = 1;
 
 /// One field of a message: `number` for varint and fixed fields (raw bits), `bytes` for length-delimited ones.
 struct Field {
@@ -31,7 +31,7 @@ std::uint64_t read_varint(Reader& reader, std::string_view field) {
 Field read_field(Reader& reader, std::string_view message) {
   const std::uint64_t tag = read_varint(reader, message);
   Field field;
-  if (tag >> 3 == 0 || tag >> 32 != 0) reader.malformed(message, "field number {}", tag >> 3);
+  reader.require(tag >> 3 != 0 && tag >> 32 == 0, message, "field number {}", tag >> 3);
   field.id = static_cast<std::uint32_t>(tag >> 3);
   switch (tag & 7) {
     case 0: field.number = read_varint(reader, message); break;
@@ -55,8 +55,8 @@ void read_piece(Bytes bytes, const std::string& source, Vocabulary& v) {
     if (field.id == 2) score = std::bit_cast<float>(static_cast<std::uint32_t>(field.number));
     if (field.id == 3) kind = field.number;
   }
-  if (kind < 1 || kind > 6) reader.malformed(message, "type {}, 1 to 6 expected", kind);
-  if (std::isnan(score)) reader.malformed(message, "its score is not a number");
+  reader.require(kind >= 1 && kind <= 6, message, "type {}, 1 to 6 expected", kind);
+  reader.require(!std::isnan(score), message, "its score is not a number");
   v.pieces.push_back(std::move(text));
   v.scores.push_back(score);
   v.kinds.push_back(static_cast<PieceKind>(kind));
@@ -100,32 +100,6 @@ std::optional<TokenId> role(std::int32_t id, std::string_view name, const Vocabu
   return id;
 }
 
-class MessageWriter {
- public:
-  void varint(std::uint32_t id, std::uint64_t value) {
-    raw(std::uint64_t{id} << 3);
-    raw(value);
-  }
-  void real(std::uint32_t id, float value) {
-    raw(std::uint64_t{id} << 3 | 5);
-    out_.number(value);
-  }
-  void bytes(std::uint32_t id, Bytes data) {
-    raw(std::uint64_t{id} << 3 | 2);
-    raw(data.size());
-    out_.append(data);
-  }
-  Bytes view() const { return out_.view(); }
-  std::vector<std::byte> release() { return out_.release(); }
-
- private:
-  void raw(std::uint64_t value) {
-    for (; value >= 0x80; value >>= 7) out_.number(static_cast<std::uint8_t>(value | 0x80));
-    out_.number(static_cast<std::uint8_t>(value));
-  }
-  Writer out_;
-};
-
 }  // namespace
 
 Vocabulary decode_sentencepiece_model(Bytes file, const std::string& source) {
@@ -142,46 +116,13 @@ Vocabulary decode_sentencepiece_model(Bytes file, const std::string& source) {
     if (field.id == 3) read_normalizer(field.bytes, source, v);
   }
   check(!v.pieces.empty(), Kind::malformed, "{}: pieces: the model holds none", source);
-  check(trainer.model_type == kModelTypeBpe, Kind::unsupported, "{}: trainer_spec: model type {} is not supported, only BPE",
+  check(trainer.model_type == kSentencepieceBpe, Kind::unsupported, "{}: trainer_spec: model type {} is not supported, only BPE",
         source, trainer.model_type);
   v.unknown = role(trainer.unknown, "unk_id", v, source);
   v.bos = role(trainer.bos, "bos_id", v, source);
   v.eos = role(trainer.eos, "eos_id", v, source);
   v.padding = role(trainer.padding, "pad_id", v, source);
   return v;
-}
-
-std::vector<std::byte> encode_sentencepiece_model(const Vocabulary& v, const std::string& target) {
-  check(v.model == TokenizerModel::sentencepiece, Kind::unsupported,
-        "{}: only vocabularies of the sentencepiece kind can be written as tokenizer.model", target);
-  MessageWriter model;
-  bool has_bytes = false;
-  for (std::size_t i = 0; i < v.pieces.size(); ++i) {
-    const PieceKind kind = v.kinds.empty() ? PieceKind::normal : v.kinds[i];
-    has_bytes = has_bytes || kind == PieceKind::byte;
-    MessageWriter piece;
-    piece.bytes(1, std::as_bytes(std::span(v.pieces[i])));
-    piece.real(2, v.scores.empty() ? 0.0f : v.scores[i]);
-    piece.varint(3, static_cast<std::uint64_t>(kind));
-    model.bytes(1, piece.view());
-  }
-  // A negative int32 is written as the 64-bit two's complement.
-  const auto id = [](const std::optional<TokenId>& token) {
-    return static_cast<std::uint64_t>(static_cast<std::int64_t>(token.value_or(-1)));
-  };
-  MessageWriter trainer;
-  trainer.varint(3, kModelTypeBpe);
-  trainer.varint(35, has_bytes ? 1 : 0);
-  trainer.varint(40, id(v.unknown));
-  trainer.varint(41, id(v.bos));
-  trainer.varint(42, id(v.eos));
-  trainer.varint(43, id(v.padding));
-  model.bytes(2, trainer.view());
-  MessageWriter normalizer;
-  normalizer.varint(3, v.add_space_prefix.value_or(true) ? 1 : 0);
-  normalizer.varint(4, v.remove_extra_whitespaces.value_or(false) ? 1 : 0);
-  model.bytes(3, normalizer.view());
-  return model.release();
 }
 
 }  // namespace starling::core

@@ -1,6 +1,7 @@
 // tokenizer.model: a SentencePiece ModelProto (Kudo and Richardson 2018), decoded by hand.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -8,6 +9,9 @@
 #include "core/text/vocabulary.h"
 
 namespace starling::core {
+
+/// trainer_spec.model_type of byte-pair encoding.
+inline constexpr std::uint64_t kSentencepieceBpe = 2;
 
 /// Kind::malformed when the protobuf is broken; Kind::unsupported for unigram models and for models that
 /// normalise text, which this build's tokenizer does not.

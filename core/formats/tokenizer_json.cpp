@@ -207,42 +207,4 @@ void apply_tokenizer_config(Bytes file, const std::string& source, Vocabulary& v
   if (chat && chat->is_string()) v.chat_template = chat->get<std::string>();
 }
 
-std::string encode_tokenizer_json(const Vocabulary& v, const std::string& target) {
-  check(v.model == TokenizerModel::byte_level_bpe, Kind::unsupported,
-        "{}: only byte-level vocabularies can be written as tokenizer.json", target);
-  nlohmann::ordered_json added = nlohmann::ordered_json::array(), tokens = nlohmann::ordered_json::object();
-  for (std::size_t i = 0; i < v.pieces.size(); ++i) {
-    tokens.get_ref<nlohmann::ordered_json::object_t&>().emplace_back(v.pieces[i], i);
-    const PieceKind kind = v.kinds.empty() ? PieceKind::normal : v.kinds[i];
-    if (kind == PieceKind::control || kind == PieceKind::user_defined)
-      added.push_back({{"id", i}, {"content", v.pieces[i]}, {"special", kind == PieceKind::control}});
-  }
-  nlohmann::ordered_json processor = nullptr;
-  if (v.add_bos.value_or(false) && v.bos) {
-    const std::string& bos = v.pieces[static_cast<std::size_t>(*v.bos)];
-    const nlohmann::ordered_json first = {{"SpecialToken", {{"id", bos}, {"type_id", 0}}}};
-    const nlohmann::ordered_json text = {{"Sequence", {{"id", "A"}, {"type_id", 0}}}};
-    const nlohmann::ordered_json token = {{"id", bos}, {"ids", {*v.bos}}, {"tokens", {bos}}};
-    processor = {{"type", "TemplateProcessing"},
-                 {"single", nlohmann::ordered_json::array({first, text})},
-                 {"pair", nlohmann::ordered_json::array({first, text})},
-                 {"special_tokens", {{bos, token}}}};
-  }
-  const nlohmann::ordered_json model = {{"type", "BPE"},          {"ignore_merges", v.ignore_merges},
-                                        {"byte_fallback", false}, {"vocab", std::move(tokens)},
-                                        {"merges", v.merges}};
-  const nlohmann::ordered_json result = {{"version", "1.0"},
-                                         {"added_tokens", std::move(added)},
-                                         {"normalizer", nullptr},
-                                         {"pre_tokenizer", pre_tokenizer_json(v.pre, target)},
-                                         {"post_processor", std::move(processor)},
-                                         {"decoder", {{"type", "ByteLevel"}}},
-                                         {"model", model}};
-  try {
-    return result.dump();
-  } catch (const nlohmann::json::exception&) {
-    fail(Kind::unsupported, "{}: the vocabulary holds text that is not UTF-8", target);
-  }
-}
-
 }  // namespace starling::core

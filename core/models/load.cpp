@@ -20,9 +20,9 @@ Vocabulary vocabulary_of(const Format& format, const std::filesystem::path& path
 }
 
 bool is_tokenizer_file(const std::filesystem::path& path) {
-  const std::string name = path.filename().string();
-  return name.starts_with("tok") && !std::filesystem::is_directory(path) &&
-         (path.extension() == ".bin" || path.extension() == ".json" || path.extension() == ".model");
+  const bool named = path.filename().string().starts_with("tok");
+  return !std::filesystem::is_directory(path) &&
+         (path.extension() == ".model" || (named && (path.extension() == ".bin" || path.extension() == ".json")));
 }
 
 const Format& format_to_write(const std::filesystem::path& path) {

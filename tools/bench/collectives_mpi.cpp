@@ -62,6 +62,8 @@ std::unique_ptr<comm::Transport> build_mesh(int rank, int size) {
   options.self.name = fmt::format("rank-{}", rank);
   options.session = static_cast<std::uint64_t>(::getppid());
   options.deadline = comm::after(std::chrono::seconds(20));
+  // While MPI's side runs, its spinning ranks can starve a heartbeat on a busy machine.
+  options.limits.silence_max = kCallLimit;
   std::unique_ptr<comm::Listener> listener;
   std::array<char, kUriBytes> mine{};
   if (rank > 0) {
