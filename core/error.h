@@ -2,6 +2,8 @@
 // sentence names the file, field or peer and the values.
 #pragma once
 
+#include <cerrno>
+#include <cstring>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -24,6 +26,11 @@ enum class Kind {
 };
 
 std::string_view to_string(Kind kind);
+
+/// errno in words, looked up when the message is made: in `check(call() == 0, kind, "{}", last_error)` the call
+/// comes first, while the order in which strerror(errno) and the call are evaluated would be anybody's guess.
+struct LastError {};
+inline constexpr LastError last_error{};
 
 class Error : public std::runtime_error {
  public:
@@ -53,3 +60,11 @@ inline void ensure(bool condition, const char* what) {
 }
 
 }  // namespace starling::core
+
+template <>
+struct fmt::formatter<starling::core::LastError> : fmt::formatter<std::string_view> {
+  template <class Context>
+  auto format(starling::core::LastError, Context& context) const {
+    return fmt::formatter<std::string_view>::format(std::strerror(errno), context);
+  }
+};

@@ -28,7 +28,7 @@ class Descriptor {
 
 struct stat regular_file(int fd, const std::string& name) {
   struct stat info {};
-  check(::fstat(fd, &info) == 0, Kind::missing, "{}: {}", name, std::strerror(errno));
+  check(::fstat(fd, &info) == 0, Kind::missing, "{}: {}", name, last_error);
   check(S_ISREG(info.st_mode), Kind::malformed, "{}: not a regular file", name);
   return info;
 }
@@ -38,12 +38,12 @@ struct stat regular_file(int fd, const std::string& name) {
 std::shared_ptr<const MappedFile> MappedFile::open(const std::filesystem::path& path) {
   const std::string name = path.string();
   const Descriptor fd(::open(name.c_str(), O_RDONLY | O_CLOEXEC));
-  check(fd.get() >= 0, Kind::missing, "{}: cannot open: {}", name, std::strerror(errno));
+  check(fd.get() >= 0, Kind::missing, "{}: cannot open: {}", name, last_error);
   const auto size = static_cast<std::size_t>(regular_file(fd.get(), name).st_size);
   Bytes bytes;
   if (size > 0) {
     void* data = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd.get(), 0);
-    check(data != MAP_FAILED, Kind::overloaded, "{}: cannot map {} bytes: {}", name, size, std::strerror(errno));
+    check(data != MAP_FAILED, Kind::overloaded, "{}: cannot map {} bytes: {}", name, size, last_error);
     bytes = Bytes(static_cast<const std::byte*>(data), size);
   }
   return std::shared_ptr<const MappedFile>(new MappedFile(bytes, name));
@@ -56,7 +56,7 @@ MappedFile::~MappedFile() {
 std::string read_text(const std::filesystem::path& path, std::uint64_t bytes_max) {
   const std::string name = path.string();
   const Descriptor fd(::open(name.c_str(), O_RDONLY | O_CLOEXEC));
-  check(fd.get() >= 0, Kind::missing, "{}: cannot open: {}", name, std::strerror(errno));
+  check(fd.get() >= 0, Kind::missing, "{}: cannot open: {}", name, last_error);
   const auto size = static_cast<std::uint64_t>(regular_file(fd.get(), name).st_size);
   check(size <= bytes_max, Kind::malformed, "{}: {} bytes, at most {} expected", name, size, bytes_max);
   std::string text(size, '\0');
@@ -73,19 +73,19 @@ void write_file(const std::filesystem::path& path, const std::function<void(cons
   const std::string name = path.string();
   const std::string temporary = fmt::format("{}.{}.part", name, ::getpid());
   const Descriptor fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-  check(fd.get() >= 0, Kind::refused, "{}: cannot write: {}", temporary, std::strerror(errno));
+  check(fd.get() >= 0, Kind::refused, "{}: cannot write: {}", temporary, last_error);
   try {
     write([&](Bytes data) {
       while (!data.empty()) {
         const ssize_t n = ::write(fd.get(), data.data(), data.size());
         if (n < 0 && errno == EINTR) continue;
-        check(n > 0, Kind::refused, "{}: cannot write: {}", temporary, std::strerror(errno));
+        check(n > 0, Kind::refused, "{}: cannot write: {}", temporary, last_error);
         data = data.subspan(static_cast<std::size_t>(n));
       }
     });
-    check(::fsync(fd.get()) == 0, Kind::refused, "{}: fsync: {}", temporary, std::strerror(errno));
+    check(::fsync(fd.get()) == 0, Kind::refused, "{}: fsync: {}", temporary, last_error);
     check(std::rename(temporary.c_str(), name.c_str()) == 0, Kind::refused, "{}: rename: {}", name,
-          std::strerror(errno));
+          last_error);
   } catch (...) {
     ::unlink(temporary.c_str());
     throw;

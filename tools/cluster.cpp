@@ -60,7 +60,7 @@ std::vector<std::string> own_arguments() {
   for (std::string& argument : command) raw.push_back(argument.data());
   raw.push_back(nullptr);
   ::execvp("mpirun", raw.data());
-  core::fail(Kind::missing, "--transport mpi: cannot start mpirun: {} (package openmpi-bin)", std::strerror(errno));
+  core::fail(Kind::missing, "--transport mpi: cannot start mpirun: {} (package openmpi-bin)", core::last_error);
 }
 
 }  // namespace

@@ -145,12 +145,16 @@ int run_program(std::vector<std::string> arguments) {
     std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
     program->parse(std::move(arguments));
   } catch (const CLI::CallForHelp&) {
-    std::string words;
-    print(innermost(*program, words)->help());
-    return 0;
+    chosen = [&program] {
+      std::string words;
+      print(innermost(*program, words)->help());
+      return 0;
+    };
   } catch (const CLI::CallForVersion& version) {
-    print(std::string(version.what()) + "\n");
-    return 0;
+    chosen = [text = std::string(version.what())] {
+      print(text + "\n");
+      return 0;
+    };
   } catch (const CLI::ParseError& error) {
     return complain(explain(*program, error), 2);
   } catch (const core::Error& error) {
@@ -158,7 +162,7 @@ int run_program(std::vector<std::string> arguments) {
   }
   try {
     const int status = chosen();
-    core::check(std::fflush(stdout) == 0, Kind::refused, "standard output: {}", std::strerror(errno));
+    flush_output();
     return status;
   } catch (const core::Error& error) {
     return complain(error.what(), status_of(error.kind()));
@@ -167,15 +171,26 @@ int run_program(std::vector<std::string> arguments) {
   }
 }
 
+CLI::Option* add_seed_option(CLI::App& app, std::uint64_t& seed, const std::string& what) {
+  // CLI11 reads "-1" as 2^64 - 1.
+  return app.add_option("--seed", seed, what)->capture_default_str()->check([](const std::string& text) {
+    return text.starts_with('-') ? "'" + text + "' is negative" : std::string();
+  });
+}
+
 void add_json_flag(CLI::App& app, bool& json) { app.add_flag("--json", json, "one JSON object on standard output"); }
 
 void print_json(const nlohmann::json& value) {
   print(value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
 }
 
+void flush_output() {
+  core::check(std::fflush(stdout) == 0, Kind::refused, "standard output: {}", core::last_error);
+}
+
 void print(std::string_view text) {
   core::check(std::fwrite(text.data(), 1, text.size(), stdout) == text.size(), Kind::refused, "standard output: {}",
-              std::strerror(errno));
+              core::last_error);
 }
 
 }  // namespace starling::tools

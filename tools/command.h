@@ -3,6 +3,7 @@
 // is a - on the command line.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <span>
@@ -13,6 +14,7 @@
 
 namespace CLI {
 class App;
+class Option;
 }
 
 namespace starling::tools {
@@ -41,6 +43,10 @@ int run_program(std::vector<std::string> arguments);
 
 /// The flag that every command has: one JSON object on standard output.
 void add_json_flag(CLI::App& app, bool& json);
+/// --seed, a number from 0 to 2^64 - 1.
+CLI::Option* add_seed_option(CLI::App& app, std::uint64_t& seed, const std::string& what);
+/// Kind::refused when what was printed cannot be written.
+void flush_output();
 /// `value` as one line on standard output. Bytes that are no UTF-8 become U+FFFD.
 void print_json(const nlohmann::json& value);
 /// `text` as it is on standard output.

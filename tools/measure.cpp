@@ -127,7 +127,7 @@ Machine describe_machine() {
 DiskSpeed measure_disk(const std::filesystem::path& directory, std::uint64_t bytes) {
   std::string path = (directory / ".starling-doctor-XXXXXX").string();
   const Descriptor file(::mkstemp(path.data()));
-  core::check(file.valid(), Kind::refused, "{}: cannot write here: {}", directory.string(), std::strerror(errno));
+  core::check(file.valid(), Kind::refused, "{}: cannot write here: {}", directory.string(), core::last_error);
   ::unlink(path.c_str());
   std::vector<char> block(1 << 20);
   for (std::size_t i = 0; i < block.size(); ++i) block[i] = static_cast<char>(i * 2654435761u >> 13);
@@ -135,7 +135,7 @@ DiskSpeed measure_disk(const std::filesystem::path& directory, std::uint64_t byt
   auto start = Clock::now();
   for (std::uint64_t done = 0; done < bytes; done += block.size())
     core::check(::write(file.get(), block.data(), block.size()) == static_cast<ssize_t>(block.size()), Kind::refused,
-                "{}: writing {} bytes: {}", directory.string(), bytes, std::strerror(errno));
+                "{}: writing {} bytes: {}", directory.string(), bytes, core::last_error);
   ::fsync(file.get());
   speed.write_bytes_per_s = static_cast<double>(bytes) / seconds_since(start);
   ::posix_fadvise(file.get(), 0, 0, POSIX_FADV_DONTNEED);

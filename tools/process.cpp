@@ -23,7 +23,7 @@ using Clock = std::chrono::steady_clock;
 
 std::pair<Descriptor, Descriptor> make_pipe() {
   int ends[2];
-  core::check(::pipe2(ends, O_CLOEXEC) == 0, Kind::overloaded, "pipe: {}", std::strerror(errno));
+  core::check(::pipe2(ends, O_CLOEXEC) == 0, Kind::overloaded, "pipe: {}", core::last_error);
   return {Descriptor(ends[0]), Descriptor(ends[1])};
 }
 
@@ -38,7 +38,7 @@ bool wait_readable(int fd, Clock::time_point deadline) {
     const int ready = ::poll(&poll, 1, milliseconds_left(deadline));
     if (ready > 0) return true;
     if (ready == 0 && Clock::now() >= deadline) return false;
-    core::check(ready == 0 || errno == EINTR, Kind::internal, "poll: {}", std::strerror(errno));
+    core::check(ready == 0 || errno == EINTR, Kind::internal, "poll: {}", core::last_error);
   }
 }
 
@@ -67,7 +67,7 @@ void keep_across_exec(int fd) { ::fcntl(fd, F_SETFD, 0); }
 Descriptor open_process(pid_t pid) {
   // The C library's pidfd_open() of Debian 12 lacks its C++ linkage.
   Descriptor process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
-  core::check(process.valid(), Kind::unsupported, "watching process {}: {}", pid, std::strerror(errno));
+  core::check(process.valid(), Kind::unsupported, "watching process {}: {}", pid, core::last_error);
   return process;
 }
 
@@ -102,7 +102,7 @@ std::size_t Children::spawn(std::vector<std::string> arguments, std::string name
   children_.reserve(children_.size() + 1);  // nothing may throw once the child runs
   const pid_t parent = ::getpid();
   const pid_t pid = ::fork();
-  core::check(pid >= 0, Kind::overloaded, "{}: cannot start a process: {}", name, std::strerror(errno));
+  core::check(pid >= 0, Kind::overloaded, "{}: cannot start a process: {}", name, core::last_error);
   if (pid == 0) become(pointers.data(), parent, lifeline_read_.get(), announce_write.get(), failure_write.get());
   children_.push_back({std::move(name), pid, open_process(pid), std::move(announce_read)});
   failure_write.reset();
@@ -170,7 +170,7 @@ Lifeline::Lifeline(int fd) {
   core::check(::fcntl(fd, F_SETFD, FD_CLOEXEC) == 0, Kind::usage, "--lifeline {}: no open file", fd);
   fd_ = Descriptor(fd);
   stop_ = Descriptor(::eventfd(0, EFD_CLOEXEC));
-  core::check(stop_.valid(), Kind::overloaded, "eventfd: {}", std::strerror(errno));
+  core::check(stop_.valid(), Kind::overloaded, "eventfd: {}", core::last_error);
   watcher_ = std::thread([this] {
     for (;;) {
       pollfd polls[2] = {{fd_.get(), POLLIN, 0}, {stop_.get(), POLLIN, 0}};
@@ -195,7 +195,7 @@ void announce(int fd, const std::string& line) {
   for (std::size_t done = 0; done < text.size();) {
     const ssize_t n = ::write(fd, text.data() + done, text.size() - done);
     if (n < 0 && errno == EINTR) continue;
-    core::check(n > 0, Kind::unreachable, "--announce {}: {}", fd, std::strerror(errno));
+    core::check(n > 0, Kind::unreachable, "--announce {}: {}", fd, core::last_error);
     done += static_cast<std::size_t>(n);
   }
 }

@@ -91,7 +91,7 @@ RelayLoop::RelayLoop(const std::vector<sim::LinkSpec>& links)
     : epoll_(::epoll_create1(EPOLL_CLOEXEC)),
       timer_(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)),
       buffer_(kChunkBytesMax) {
-  core::check(epoll_.valid() && timer_.valid(), Kind::overloaded, "relay: {}", std::strerror(errno));
+  core::check(epoll_.valid() && timer_.valid(), Kind::overloaded, "relay: {}", core::last_error);
   for (const sim::LinkSpec& link : links) nodes_.emplace_back(link);
   epoll_event event{};
   event.events = EPOLLIN;
@@ -108,7 +108,7 @@ std::uint16_t RelayLoop::add_door(int from, int to, const std::string& host, std
   event.events = EPOLLIN;
   event.data.fd = doors_.back()->listener.get();
   core::check(::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, event.data.fd, &event) == 0, Kind::overloaded, "relay: {}",
-              std::strerror(errno));
+              core::last_error);
   return own_port;
 }
 
@@ -159,7 +159,7 @@ void RelayLoop::update_interest(Connection& connection) {
     event.events = wanted;
     event.data.fd = connection.sockets[i].get();
     core::check(::epoll_ctl(epoll_.get(), operation, event.data.fd, &event) == 0, Kind::internal, "relay: epoll: {}",
-                std::strerror(errno));
+                core::last_error);
     current = wanted;
   }
 }

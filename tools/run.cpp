@@ -51,7 +51,7 @@ bool collect(int pipe, std::string& output, Deadline deadline) {
 
 Finished run_command(const std::vector<std::string>& arguments, Deadline deadline) {
   int ends[2];
-  core::check(::pipe2(ends, O_CLOEXEC) == 0, Kind::overloaded, "pipe: {}", std::strerror(errno));
+  core::check(::pipe2(ends, O_CLOEXEC) == 0, Kind::overloaded, "pipe: {}", core::last_error);
   const Descriptor read(ends[0]);
   Descriptor write(ends[1]);
   FileActions actions;

@@ -27,7 +27,7 @@ void wait_for(const Descriptor& socket, short events, Deadline deadline, const c
     pollfd poll{socket.get(), events, 0};
     const int ready = ::poll(&poll, 1, static_cast<int>(std::min<std::int64_t>(left.count(), 60'000)));
     if (ready > 0) return;
-    core::check(ready == 0 || errno == EINTR, Kind::internal, "poll: {}", std::strerror(errno));
+    core::check(ready == 0 || errno == EINTR, Kind::internal, "poll: {}", core::last_error);
   }
 }
 
@@ -47,7 +47,7 @@ Descriptor listen_on_loopback(std::uint16_t& port) {
   core::check(socket.valid() && ::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), length) == 0 &&
                   ::listen(socket.get(), 64) == 0 &&
                   ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &length) == 0,
-              Kind::refused, "cannot listen on 127.0.0.1: {}", std::strerror(errno));
+              Kind::refused, "cannot listen on 127.0.0.1: {}", core::last_error);
   port = ntohs(address.sin_port);
   return socket;
 }
@@ -92,7 +92,7 @@ Descriptor accept_from(const Descriptor& listener, Deadline deadline) {
       return socket;
     }
     core::check(errno == EAGAIN || errno == EINTR || errno == ECONNABORTED, Kind::refused, "accept: {}",
-                std::strerror(errno));
+                core::last_error);
     wait_for(listener, POLLIN, deadline, "waiting for a connection");
   }
 }
@@ -112,7 +112,7 @@ void write_all(const Descriptor& socket, core::Bytes data, Deadline deadline) {
       data = data.subspan(static_cast<std::size_t>(n));
       continue;
     }
-    core::check(errno == EAGAIN || errno == EINTR, Kind::unreachable, "sending: {}", std::strerror(errno));
+    core::check(errno == EAGAIN || errno == EINTR, Kind::unreachable, "sending: {}", core::last_error);
     wait_for(socket, POLLOUT, deadline, "sending");
   }
 }
@@ -122,7 +122,7 @@ std::size_t read_some(const Descriptor& socket, std::span<std::byte> into, Deadl
     const ssize_t n = ::recv(socket.get(), into.data(), into.size(), 0);
     if (n > 0) return static_cast<std::size_t>(n);
     core::check(n != 0, Kind::unreachable, "receiving: the peer closed the connection");
-    core::check(errno == EAGAIN || errno == EINTR, Kind::unreachable, "receiving: {}", std::strerror(errno));
+    core::check(errno == EAGAIN || errno == EINTR, Kind::unreachable, "receiving: {}", core::last_error);
     wait_for(socket, POLLIN, deadline, "receiving");
   }
 }

@@ -43,7 +43,7 @@ void bind_to_core(int rank) {
   cpu_set_t allowed;
   CPU_ZERO(&allowed);
   core::check(::sched_getaffinity(0, sizeof(allowed), &allowed) == 0, Kind::unsupported, "cannot read the affinity mask: {}",
-              std::strerror(errno));
+              core::last_error);
   int skip = rank % CPU_COUNT(&allowed);
   for (int core = 0; core < CPU_SETSIZE; ++core) {
     if (!CPU_ISSET(core, &allowed) || skip-- > 0) continue;
@@ -51,7 +51,7 @@ void bind_to_core(int rank) {
     CPU_ZERO(&one);
     CPU_SET(core, &one);
     core::check(::sched_setaffinity(0, sizeof(one), &one) == 0, Kind::unsupported, "cannot bind to core {}: {}", core,
-                std::strerror(errno));
+                core::last_error);
     return;
   }
 }
@@ -194,7 +194,7 @@ int run_command(const std::vector<std::string>& command) {
   words.push_back(nullptr);
   const pid_t parent = ::getpid();
   const pid_t child = ::fork();
-  core::check(child >= 0, Kind::overloaded, "cannot start {}: {}", command.front(), std::strerror(errno));
+  core::check(child >= 0, Kind::overloaded, "cannot start {}: {}", command.front(), core::last_error);
   if (child == 0) {
     ::prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (::getppid() != parent) ::_exit(127);

@@ -158,7 +158,7 @@ class Printer {
  private:
   static void write(const std::string& text) {
     print(text);
-    std::fflush(stdout);
+    flush_output();
   }
   const core::Tokenizer* tokenizer_;
   TokenId previous_;
@@ -265,7 +265,7 @@ std::function<int()> generate(CLI::App& app) {
       ->capture_default_str();
   app.add_option("--repeat-penalty", o->sampler.repeat_penalty, "above 1: recent tokens become less likely")
       ->capture_default_str();
-  app.add_option("--seed", o->sampler.seed, "of the draws")->capture_default_str();
+  add_seed_option(app, o->sampler.seed, "of the draws");
   add_cluster_options(app, o->cluster);
   app.add_flag("--compare", o->compare, "run a single process too; exit 1 unless tokens and logits have the same bits");
   app.add_flag("--verbose", o->verbose, "say who held what");

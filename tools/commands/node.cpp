@@ -35,7 +35,7 @@ void report(const NodeOptions& options, const std::string& event, const std::str
   if (options.lifeline >= 0) return;
   if (options.json) {
     print_json({{"event", event}, {"node", options.name}, {"detail", detail}});
-    std::fflush(stdout);
+    flush_output();
   } else {
     fmt::print(stderr, "{}: {}{}{}\n", options.name, event, detail.empty() ? "" : ": ", detail);
   }
