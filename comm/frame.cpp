@@ -4,6 +4,9 @@
 #include <cstring>
 
 #include <xxhash.h>
+#if defined(__x86_64__)
+#include <xxh_x86dispatch.h>  // the same function by the widest instructions of the CPU, twice as fast at 32 KB
+#endif
 
 namespace starling::comm {
 
@@ -41,6 +44,7 @@ std::string_view to_string(Kind kind) {
     case Kind::ready: return "ready";
     case Kind::step: return "step";
     case Kind::report: return "report";
+    case Kind::finish: return "finish";
     case Kind::data: return "data";
     case Kind::reduce: return "reduce";
     case Kind::probe: return "probe";

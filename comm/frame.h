@@ -34,6 +34,7 @@ enum class Kind : std::uint16_t {
   ready = 18,     // control: the receiver holds all it needs
   step = 19,      // data: position, rows and residual stream of one forward step
   report = 20,    // control: counters of a finished job
+  finish = 21,    // no payload: rank 0 ends the job and asks for the report; the session goes on
   data = 32,      // data: raw bytes of an announced tensor
   reduce = 33,    // data: a collective's payload
   probe = 34,     // data: measurements

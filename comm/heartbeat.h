@@ -14,7 +14,7 @@ namespace starling::comm {
 /// outlive it.
 class Heartbeat {
  public:
-  Heartbeat(Transport& transport, Clock::duration every);
+  explicit Heartbeat(Transport& transport, Clock::duration every = Limits{}.heartbeat_every);
   ~Heartbeat();
   Heartbeat(const Heartbeat&) = delete;
   Heartbeat& operator=(const Heartbeat&) = delete;

@@ -48,6 +48,12 @@ class Reader {
     fail(Kind::malformed, "{}: {} at offset {}: {}", source_, field, offset_,
          fmt::format(format, std::forward<Args>(args)...));
   }
+  /// malformed() unless `condition` holds.
+  template <class... Args>
+  void require(bool condition, std::string_view field, fmt::format_string<Args...> format, Args&&... args) const {
+    if (!condition) [[unlikely]]
+      malformed(field, format, std::forward<Args>(args)...);
+  }
 
  private:
   Bytes data_;
@@ -61,10 +67,13 @@ class Writer {
   template <class T>
     requires std::is_arithmetic_v<T>
   void number(T value) {
-    const auto* p = reinterpret_cast<const std::byte*>(&value);
-    bytes_.insert(bytes_.end(), p, p + sizeof(T));
+    append(std::as_bytes(std::span(&value, 1)));
   }
-  void append(Bytes data) { bytes_.insert(bytes_.end(), data.begin(), data.end()); }
+  void append(Bytes data) {
+    if (data.empty()) return;
+    bytes_.resize(bytes_.size() + data.size());
+    std::memcpy(bytes_.data() + bytes_.size() - data.size(), data.data(), data.size());
+  }
   void text(std::string_view s) { append(std::as_bytes(std::span(s.data(), s.size()))); }
   /// Zeros up to the next multiple of `alignment`.
   void pad_to(std::uint64_t alignment) { bytes_.resize((bytes_.size() + alignment - 1) / alignment * alignment); }

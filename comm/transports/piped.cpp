@@ -27,7 +27,7 @@ int cores() {
 
 WaitPolicy wait_policy(int ranks_here) {
   WaitPolicy policy;
-  if (ranks_here > cores()) policy.spin = std::chrono::nanoseconds(0);
+  if (2 * ranks_here <= cores()) policy.spin = std::chrono::microseconds(50);  // cores to spare
   return policy;
 }
 
@@ -125,7 +125,7 @@ void PipedTransport::wait(std::span<const Rank> asked, const Link* writing, cons
     if (done()) return;
     now = Clock::now();
   } while (now - start < policy_.spin && now < deadline);
-  for (int i = 0; i < policy_.yields && Clock::now() < deadline; ++i) {
+  for (; now - start < policy_.spin + policy_.give_way && now < deadline; now = Clock::now()) {
     sched_yield();
     if (done()) return;
   }

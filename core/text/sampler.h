@@ -26,18 +26,28 @@ void validate(const SamplerSettings& settings);
 class Sampler {
  public:
   explicit Sampler(const SamplerSettings& settings);
-  /// `recent`: all tokens so far, oldest first. `step`: index of the draw. Kind::malformed if `logits` is
-  /// empty or holds a NaN.
+  /// `recent`: all tokens so far, oldest first. `step`: index of the draw. -infinity masks a token.
+  /// Kind::malformed if `logits` is empty, holds a NaN or +infinity, or nothing but -infinity;
+  /// Kind::usage if a token of the window has no logit.
   TokenId sample(std::span<const float> logits, std::span<const TokenId> recent, std::uint64_t step);
 
  private:
   struct Candidate {
     TokenId id;
     float logit;
-    float probability;
+    double weight;  // exp(logit - largest logit): the probability up to a common factor
   };
+  TokenId greedy(std::span<const float> logits) const;
+  void fill(std::span<const float> logits);
+  void penalise(std::span<const TokenId> recent);
+  void keep_top_k();
+  void keep_top_p();
+  void keep_min_p();
+  TokenId draw(std::uint64_t step);
+
   SamplerSettings settings_;
-  std::vector<Candidate> candidates_;
+  std::vector<Candidate> candidates_;  // reused: no allocation per token after the first
+  std::vector<TokenId> window_;
 };
 
 }  // namespace starling::core

@@ -1,0 +1,34 @@
+// A tensor on its way into a file: converted and streamed a few rows at a time, so that models larger than
+// memory can be written.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "core/file.h"
+#include "core/tensor.h"
+
+namespace starling::core {
+
+/// `write` gives the sink exactly byte_size(type, shape) bytes.
+struct Outgoing {
+  std::string name;
+  Type type = Type::f32;
+  Shape shape;
+  std::function<void(const Sink&)> write;
+};
+
+/// Source row of each row written; empty: the same order.
+using RowOrder = std::function<std::int64_t(std::int64_t)>;
+
+/// `tensor` stored as `type`. A value that `type` cannot hold fails while writing, naming the tensor.
+Outgoing outgoing(std::string name, const Tensor& tensor, Type type, RowOrder source_row = {});
+
+/// Streams `tensor` into `sink`, counting. Kind::internal if it writes more or less than it declared.
+void write_checked(const Outgoing& tensor, const Sink& sink);
+
+/// `wanted`, or f16 where the blocks of `wanted` do not divide the rows.
+Type storable(Type wanted, const Shape& shape);
+
+}  // namespace starling::core

@@ -1,0 +1,94 @@
+// The Llama family: how it is cut into slices, its cache, its two ends.
+#include "core/models/llama.h"
+
+#include <vector>
+
+#include "core/error.h"
+#include "core/ops/matmul.h"
+#include "core/ops/norm.h"
+#include "core/quant/blocks.h"
+
+namespace starling::core {
+namespace {
+
+/// A matrix whose columns are cut: as it is stored if `unit` keeps its blocks whole, else as F32.
+Tensor columns_of(const Tensor& matrix, std::int64_t unit, std::int64_t begin, std::int64_t end) {
+  const bool keeps_blocks = unit % info(matrix.type()).block_length == 0;
+  const Tensor source = keeps_blocks ? matrix : to_float(matrix);
+  return begin == 0 && end == source.columns() ? source : source.copy_columns(begin, end);
+}
+
+}  // namespace
+
+LlamaUnits units(const LlamaConfig& config) {
+  LlamaUnits result;
+  result.attention_columns = config.heads / config.kv_heads * config.head_size;
+  result.ffn_columns = config.ffn < 1024 ? 32 : config.ffn < 4096 ? 128 : 256;
+  return result;
+}
+
+LlamaSlice whole(const LlamaConfig& config) { return {0, config.kv_heads, 0, config.ffn}; }
+
+LlamaBlock cut(const LlamaBlock& block, const LlamaConfig& config, const LlamaSlice& slice) {
+  const LlamaUnits unit = units(config);
+  ensure(0 <= slice.kv_begin && slice.kv_begin <= slice.kv_end && slice.kv_end <= config.kv_heads, "a slice of heads out of range");
+  ensure(0 <= slice.ffn_begin && slice.ffn_begin <= slice.ffn_end && slice.ffn_end <= config.ffn, "a slice of the ffn out of range");
+  ensure(slice.ffn_begin % unit.ffn_columns == 0 || slice.ffn_begin == slice.ffn_end, "a slice that begins inside an ffn unit");
+  ensure(slice.ffn_end % unit.ffn_columns == 0 || slice.ffn_end == config.ffn || slice.ffn_begin == slice.ffn_end,
+         "a slice that ends inside an ffn unit");
+  const std::int64_t q = unit.attention_columns, kv = config.head_size;
+  LlamaBlock part;
+  part.attention_norm = block.attention_norm;
+  part.query = block.query.slice_rows(slice.kv_begin * q, slice.kv_end * q);
+  part.key = block.key.slice_rows(slice.kv_begin * kv, slice.kv_end * kv);
+  part.value = block.value.slice_rows(slice.kv_begin * kv, slice.kv_end * kv);
+  part.attention_output = columns_of(block.attention_output, q, slice.kv_begin * q, slice.kv_end * q);
+  part.ffn_norm = block.ffn_norm;
+  part.gate = block.gate.slice_rows(slice.ffn_begin, slice.ffn_end);
+  part.up = block.up.slice_rows(slice.ffn_begin, slice.ffn_end);
+  part.down = columns_of(block.down, unit.ffn_columns, slice.ffn_begin, slice.ffn_end);
+  return part;
+}
+
+KvCache::KvCache(const LlamaConfig& config, const LlamaSlice& slice, Type type, std::int64_t positions)
+    : type_(type), positions_(positions), heads_(slice.kv_end - slice.kv_begin) {
+  const TypeInfo& stored = info(type);
+  check(type == Type::f32 || type == Type::f16 || type == Type::q8_0, Kind::usage, "a cache of {} is not offered; known: f32 f16 q8_0",
+        stored.name);
+  check(config.head_size % stored.block_length == 0, Kind::usage, "a cache of {} needs heads of a multiple of {} values, not {}",
+        stored.name, stored.block_length, config.head_size);
+  check(positions >= 1, Kind::usage, "a cache of {} positions", positions);
+  row_bytes_ = config.head_size / stored.block_length * stored.block_bytes;
+  keys_ = Tensor::owned(type, {config.layers * heads_ * positions, config.head_size});
+  values_ = Tensor::owned(type, {config.layers * heads_ * positions, config.head_size});
+}
+
+std::uint64_t KvCache::bytes() const { return keys_.bytes().size() + values_.bytes().size(); }
+
+std::span<std::byte> KvCache::key(std::int64_t layer, std::int64_t head, std::int64_t position) {
+  const std::int64_t row = (layer * heads_ + head) * positions_ + position;
+  return keys_.mutable_bytes().subspan(static_cast<std::size_t>(row * row_bytes_), static_cast<std::size_t>(row_bytes_));
+}
+
+std::span<std::byte> KvCache::value(std::int64_t layer, std::int64_t head, std::int64_t position) {
+  const std::int64_t row = (layer * heads_ + head) * positions_ + position;
+  return values_.mutable_bytes().subspan(static_cast<std::size_t>(row * row_bytes_), static_cast<std::size_t>(row_bytes_));
+}
+
+void embed(const LlamaEnds& ends, std::span<const TokenId> tokens, std::span<float> hidden) {
+  const auto width = static_cast<std::size_t>(ends.embedding.columns());
+  ensure(hidden.size() == tokens.size() * width, "the residual stream has another size than its tokens");
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    check(tokens[i] >= 0 && tokens[i] < ends.embedding.rows(), Kind::usage, "token id {} is outside the vocabulary of {}", tokens[i],
+          ends.embedding.rows());
+    dequantize(ends.embedding.type(), ends.embedding.row_bytes(tokens[i]), hidden.subspan(i * width, width));
+  }
+}
+
+void logits(const LlamaEnds& ends, const LlamaConfig& config, std::span<const float> hidden, std::span<float> result, Pool& pool) {
+  std::vector<float> normed(hidden.size());
+  rms_norm(hidden, 1, ends.output_norm.floats(), config.norm_epsilon, normed, pool);
+  matmul(ends.output, normed, 1, result, pool);
+}
+
+}  // namespace starling::core

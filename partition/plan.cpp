@@ -1,0 +1,136 @@
+#include "partition/plan.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <numeric>
+
+#include "core/error.h"
+
+namespace starling::partition {
+
+using core::check;
+using core::Kind;
+
+std::vector<double> parse_shares(std::string_view text, Rank ranks) {
+  std::vector<double> shares;
+  std::string_view rest = text;
+  while (true) {
+    const std::size_t colon = rest.find(':');
+    const std::string_view field = rest.substr(0, colon);
+    double value = 0;
+    const auto [end, error] = std::from_chars(field.data(), field.data() + field.size(), value);
+    check(error == std::errc() && end == field.data() + field.size() && std::isfinite(value) && value >= 0,
+          Kind::usage, "--shares {}: '{}' is not a number of at least 0", text, field);
+    shares.push_back(value);
+    if (colon == std::string_view::npos) break;
+    rest.remove_prefix(colon + 1);
+  }
+  check(shares.size() == static_cast<std::size_t>(ranks), Kind::usage, "--shares {}: {} entries for {} ranks", text,
+        shares.size(), ranks);
+  check(std::accumulate(shares.begin(), shares.end(), 0.0) > 0, Kind::usage, "--shares {}: all are zero", text);
+  return shares;
+}
+
+std::vector<std::int64_t> deal(std::int64_t units, std::span<const double> shares) {
+  const double total = std::accumulate(shares.begin(), shares.end(), 0.0);
+  core::ensure(total > 0, "deal() needs a share above zero");
+  std::vector<std::int64_t> counts;
+  std::vector<double> lacking;  // what rounding down took away, in units
+  for (const double share : shares) {
+    const double exact = static_cast<double>(units) * share / total;
+    counts.push_back(static_cast<std::int64_t>(std::floor(exact)));
+    lacking.push_back(exact - std::floor(exact));
+  }
+  std::int64_t left = units - std::accumulate(counts.begin(), counts.end(), std::int64_t{0});
+  std::vector<std::size_t> order;
+  for (std::size_t i = 0; i < shares.size(); ++i)
+    if (shares[i] > 0) order.push_back(i);
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return lacking[a] > lacking[b]; });
+  for (std::size_t i = 0; left > 0; i = (i + 1) % order.size(), --left) ++counts[order[i]];
+  return counts;
+}
+
+std::vector<core::LlamaSlice> slices(const core::LlamaConfig& config, std::span<const double> shares) {
+  const std::int64_t unit = core::units(config).ffn_columns;
+  const auto kv = deal(config.kv_heads, shares);
+  const auto ffn = deal((config.ffn + unit - 1) / unit, shares);
+  std::vector<core::LlamaSlice> result(shares.size());
+  std::int64_t kv_next = 0;
+  std::int64_t ffn_next = 0;
+  for (std::size_t i = 0; i < shares.size(); ++i) {
+    result[i].kv_begin = kv_next;
+    result[i].kv_end = kv_next += kv[i];
+    result[i].ffn_begin = std::min(ffn_next, config.ffn);
+    ffn_next += ffn[i] * unit;
+    result[i].ffn_end = std::min(ffn_next, config.ffn);
+  }
+  return result;
+}
+
+namespace {
+
+// Bytes of a column-cut matrix: expanded to F32 where the blocks do not divide the unit (core::cut).
+std::uint64_t column_bytes(const core::Tensor& matrix, std::int64_t unit, std::int64_t columns) {
+  const core::TypeInfo& type = core::info(matrix.type());
+  const bool expanded = unit % type.block_length != 0;
+  return core::byte_size(expanded ? core::Type::f32 : matrix.type(), {matrix.rows(), columns});
+}
+
+}  // namespace
+
+std::uint64_t slice_bytes(const core::LlamaModel& model, const core::LlamaSlice& slice) {
+  const core::LlamaConfig& c = model.config;
+  const core::LlamaUnits unit = core::units(c);
+  const std::int64_t kv = slice.kv_end - slice.kv_begin;
+  const std::int64_t kv_rows = kv * c.head_size;
+  const std::int64_t query_rows = kv * unit.attention_columns;
+  const std::int64_t ffn = slice.ffn_end - slice.ffn_begin;
+  std::uint64_t bytes = 0;
+  for (const core::LlamaBlock& block : model.blocks) {
+    const auto rows = [&](const core::Tensor& t, std::int64_t n) { return core::byte_size(t.type(), {n, t.columns()}); };
+    bytes += block.attention_norm.bytes().size() + block.ffn_norm.bytes().size();
+    bytes += rows(block.query, query_rows) + rows(block.key, kv_rows) + rows(block.value, kv_rows);
+    bytes += rows(block.gate, ffn) + rows(block.up, ffn);
+    bytes += column_bytes(block.attention_output, unit.attention_columns, query_rows);
+    bytes += column_bytes(block.down, unit.ffn_columns, ffn);
+  }
+  return bytes;
+}
+
+Plan make_plan(const core::LlamaModel& model, const PlanOptions& options) {
+  const core::LlamaConfig& c = model.config;
+  const std::size_t ranks = options.shares.size();
+  core::ensure(ranks > 0 && options.names.size() == ranks, "a plan needs a name and a share for every rank");
+  Plan plan;
+  plan.partition = ranks == 1 ? "single" : "tp";
+  plan.sum = options.sum;
+  plan.positions = options.positions;
+  plan.kv_type = options.kv_type;
+  const double total = std::accumulate(options.shares.begin(), options.shares.end(), 0.0);
+  const auto cut = slices(c, options.shares);
+  for (std::size_t i = 0; i < ranks; ++i) {
+    RankPlan rank;
+    rank.name = options.names[i];
+    rank.share = options.shares[i] / total;
+    rank.slice = cut[i];
+    rank.weight_bytes = slice_bytes(model, cut[i]);
+    if (i == 0) {
+      rank.weight_bytes += model.ends.embedding.bytes().size() + model.ends.output_norm.bytes().size();
+      if (!c.tied) rank.weight_bytes += model.ends.output.bytes().size();
+    }
+    rank.kv_bytes = 2 * static_cast<std::uint64_t>(c.layers) *
+                    core::byte_size(options.kv_type,
+                                    {cut[i].kv_end - cut[i].kv_begin, options.positions, c.head_size});
+    const std::uint64_t budget = i < options.memory_bytes.size() ? options.memory_bytes[i] : 0;
+    check(budget == 0 || rank.weight_bytes + rank.kv_bytes <= budget, Kind::refused,
+          "{}: its part needs {} bytes of weights and {} of cache, its memory budget is {}", rank.name,
+          rank.weight_bytes, rank.kv_bytes, budget);
+    plan.ranks.push_back(std::move(rank));
+  }
+  const std::uint64_t element = plan.sum == core::Sum::exact ? sizeof(double) : sizeof(float);
+  plan.bytes_per_token = ranks == 1 ? 0 : 2 * static_cast<std::uint64_t>(c.layers * c.width) * element;
+  return plan;
+}
+
+}  // namespace starling::partition

@@ -1,0 +1,63 @@
+# Messages of the "shard" service: one rank's slice of a model. None of them carries tokens, text or logits.
+# Add fields at the end, never renumber.
+@0xb81f6f5d02c4e7a9;
+
+using Cxx = import "/capnp/c++.capnp";
+$Cxx.namespace("starling::partition::wire");
+
+# The block's shape; what only the master needs (vocabulary, tokenizer) is not in it.
+struct Shape {
+  width @0 :UInt32;
+  layers @1 :UInt32;
+  heads @2 :UInt32;
+  kvHeads @3 :UInt32;
+  headSize @4 :UInt32;
+  ffn @5 :UInt32;
+  normEpsilon @6 :Float32;
+  ropeBase @7 :Float32;
+  ropeDivisors @8 :List(Float32);
+}
+
+struct Slice {
+  kvBegin @0 :UInt32;
+  kvEnd @1 :UInt32;
+  ffnBegin @2 :UInt32;
+  ffnEnd @3 :UInt32;
+}
+
+struct ShardJob {
+  shape @0 :Shape;
+  slice @1 :Slice;
+  exactSum @2 :Bool;
+  kvType @3 :UInt32;
+  positions @4 :UInt32;
+  rowsMax @5 :UInt32;       # positions of one step at most
+  allreduce @6 :Text;       # an algorithm, or "auto"
+  weightBytes @7 :UInt64;   # what the slices add up to, checked against the node's budget
+}
+
+# One tensor of the receiver's slice; its bytes follow in data frames.
+struct Tensor {
+  layer @0 :UInt32;
+  role @1 :UInt16;          # index into the fixed order of a block's tensors
+  type @2 :UInt32;
+  rows @3 :UInt32;          # 0: a vector
+  columns @4 :UInt32;
+}
+
+struct Ready {
+  weightBytes @0 :UInt64;
+  kvBytes @1 :UInt64;
+  loadMs @2 :Float64;
+}
+
+struct Report {
+  weightBytes @0 :UInt64;
+  kvBytes @1 :UInt64;
+  peakRssBytes @2 :UInt64;
+  bytesSent @3 :UInt64;
+  bytesReceived @4 :UInt64;
+  computeMs @5 :Float64;
+  waitMs @6 :Float64;
+  loadMs @7 :Float64;
+}

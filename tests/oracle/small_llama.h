@@ -1,0 +1,110 @@
+// Small Llama models for tests: planted ones whose every weight is a hash of its name, and random ones.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/models/llama.h"
+#include "tests/oracle/random.h"
+
+namespace starling::tests {
+
+/// Element i of tensor `name` is SplitMix64 of FNV-1a(name) at step i + 1, as a value in [-0.25, 0.25); norms add 1.
+inline core::Tensor planted_tensor(std::string_view name, core::Shape shape) {
+  std::uint64_t hash = 0xcbf29ce484222325u;
+  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
+  const bool norm = name.ends_with("norm.weight");
+  core::Tensor result = core::Tensor::owned(core::Type::f32, std::move(shape));
+  for (float& value : result.mutable_floats()) {
+    hash += 0x9E3779B97F4A7C15u;
+    std::uint64_t z = hash;
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+    z ^= z >> 31;
+    value = static_cast<float>(0.25 * (2 * static_cast<double>(z >> 40) * 0x1p-24 - 1) + (norm ? 1 : 0));
+  }
+  return result;
+}
+
+/// `make(name, shape)` gives every tensor by its GGUF name.
+template <class Make>
+core::LlamaModel build_llama(const core::LlamaConfig& c, const Make& make) {
+  core::LlamaModel m;
+  m.config = c;
+  m.ends.embedding = make("token_embd.weight", core::Shape{c.vocabulary, c.width});
+  m.ends.output_norm = make("output_norm.weight", core::Shape{c.width});
+  m.ends.output = make("output.weight", core::Shape{c.vocabulary, c.width});
+  for (std::int64_t layer = 0; layer < c.layers; ++layer) {
+    const auto name = [&](const char* part) { return "blk." + std::to_string(layer) + "." + part + ".weight"; };
+    const std::int64_t q = c.heads * c.head_size, kv = c.kv_heads * c.head_size;
+    m.blocks.push_back({.attention_norm = make(name("attn_norm"), core::Shape{c.width}),
+                        .query = make(name("attn_q"), core::Shape{q, c.width}),
+                        .key = make(name("attn_k"), core::Shape{kv, c.width}),
+                        .value = make(name("attn_v"), core::Shape{kv, c.width}),
+                        .attention_output = make(name("attn_output"), core::Shape{c.width, q}),
+                        .ffn_norm = make(name("ffn_norm"), core::Shape{c.width}),
+                        .gate = make(name("ffn_gate"), core::Shape{c.ffn, c.width}),
+                        .up = make(name("ffn_up"), core::Shape{c.ffn, c.width}),
+                        .down = make(name("ffn_down"), core::Shape{c.width, c.ffn})});
+  }
+  return m;
+}
+
+inline core::LlamaModel planted_llama(const core::LlamaConfig& c) { return build_llama(c, planted_tensor); }
+
+/// Matrices of `type` (F32 where a block does not divide the rows), values of a size that keeps hidden states alive.
+inline core::LlamaModel random_llama(const core::LlamaConfig& c, core::Type type, std::uint32_t seed) {
+  return build_llama(c, [&](const std::string& name, const core::Shape& shape) {
+    ++seed;
+    if (shape.size() == 1) return random_tensor(core::Type::f32, shape, seed, 1.5f);
+    const bool fits = name.starts_with("blk") && shape.back() % core::info(type).block_length == 0;
+    return random_tensor(fits ? type : core::Type::f32, shape, seed, 0.4f);
+  });
+}
+
+inline std::vector<core::LlamaBlock> cut_blocks(const core::LlamaModel& m, const core::LlamaSlice& slice) {
+  std::vector<core::LlamaBlock> blocks;
+  for (const core::LlamaBlock& block : m.blocks) blocks.push_back(core::cut(block, m.config, slice));
+  return blocks;
+}
+
+/// Everything one rank needs to run its slice of a model.
+struct Runner {
+  const core::LlamaModel& model;
+  core::LlamaSlice slice;
+  std::vector<core::LlamaBlock> blocks;
+  core::KvCache cache;
+  core::LlamaWorkspace workspace;
+  core::Pool pool;
+  core::Sum sum;
+
+  Runner(const core::LlamaModel& m, const core::LlamaSlice& s, core::Type cache_type, std::int64_t positions, int threads = 1,
+         core::Sum how = core::Sum::exact)
+      : model(m), slice(s), blocks(cut_blocks(m, s)), cache(m.config, s, cache_type, positions),
+        workspace(m.config, s, positions), pool(threads), sum(how) {}
+
+  /// The residual stream of `tokens` at `position` after all blocks.
+  std::vector<float> forward(std::span<const core::TokenId> tokens, std::int64_t position, core::Group& group) {
+    std::vector<float> hidden(tokens.size() * static_cast<std::size_t>(model.config.width));
+    core::embed(model.ends, tokens, hidden);
+    core::forward_blocks({model.config, slice, blocks, sum}, hidden, static_cast<std::int64_t>(tokens.size()), position, cache,
+                         workspace, group, pool);
+    return hidden;
+  }
+
+  /// The same in calls of at most `chunk` tokens.
+  std::vector<float> forward_chunks(std::span<const core::TokenId> tokens, std::size_t chunk, core::Group& group) {
+    std::vector<float> all;
+    for (std::size_t begin = 0; begin < tokens.size(); begin += chunk) {
+      const auto part = forward(tokens.subspan(begin, std::min(chunk, tokens.size() - begin)), static_cast<std::int64_t>(begin), group);
+      all.insert(all.end(), part.begin(), part.end());
+    }
+    return all;
+  }
+};
+
+}  // namespace starling::tests

@@ -1,0 +1,186 @@
+#include "tools/cluster.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <fstream>
+#include <random>
+
+#include "comm/job.h"
+#include "tools/hosts.h"
+#include "tools/measure.h"
+#include "tools/self.h"
+#include "tools/services.h"
+#if defined(STARLING_MPI) && __has_include("comm/transports/mpi.h")
+#include "comm/transports/mpi.h"
+#endif
+
+namespace starling::tools {
+
+using core::Kind;
+
+namespace {
+
+int threads_per_rank(const ClusterOptions& options, int ranks_here) {
+  if (options.threads > 0) return options.threads;
+  return std::max(1, describe_machine().cores / ranks_here);
+}
+
+std::uint64_t new_session() {
+  std::random_device entropy;
+  return (static_cast<std::uint64_t>(entropy()) << 32) | entropy();
+}
+
+bool inside_mpi() { return std::getenv("OMPI_COMM_WORLD_SIZE") != nullptr || std::getenv("PMIX_RANK") != nullptr; }
+
+std::vector<std::string> own_arguments() {
+  std::ifstream in("/proc/self/cmdline", std::ios::binary);
+  std::vector<std::string> arguments;
+  for (std::string argument; std::getline(in, argument, '\0');) arguments.push_back(argument);
+  return arguments;
+}
+
+/// Becomes mpirun with this very command on every rank, `--nodes mpi` in place of how it was started.
+[[noreturn]] void become_mpirun(int ranks) {
+  std::vector<std::string> command{"mpirun", "-n", std::to_string(ranks), "--oversubscribe"};
+  if (::geteuid() == 0) command.emplace_back("--allow-run-as-root");
+  const std::vector<std::string> arguments = own_arguments();
+  command.push_back(std::filesystem::read_symlink(kOwnProgram).string());
+  for (std::size_t i = 1; i < arguments.size(); ++i) {
+    const std::string& argument = arguments[i];
+    if (argument == "--nodes" || argument == "--transport") {
+      ++i;
+    } else if (!argument.starts_with("--nodes=") && !argument.starts_with("--transport=")) {
+      command.push_back(argument);
+    }
+  }
+  command.insert(command.end(), {"--nodes", "mpi"});
+  std::vector<char*> raw;
+  for (std::string& argument : command) raw.push_back(argument.data());
+  raw.push_back(nullptr);
+  ::execvp("mpirun", raw.data());
+  core::fail(Kind::missing, "--transport mpi: cannot start mpirun: {} (package openmpi-bin)", std::strerror(errno));
+}
+
+}  // namespace
+
+Cluster::Cluster(const ClusterOptions& options) {
+  if (options.mpi_ranks()) {
+    if (!inside_mpi()) become_mpirun(*options.mpi_ranks());
+  }
+  if (options.nodes_from_mpi()) {
+    join_mpi(options.threads);
+  } else if (const auto ranks = options.local_ranks()) {
+    const int threads = threads_per_rank(options, *ranks);
+    nodes_.push_back(describe_self("master", threads));
+    if (*ranks > 1 && options.transport == "inproc") start_threads(*ranks, threads);
+    if (*ranks > 1 && options.transport != "inproc") start_processes(options, *ranks);
+  } else {
+    local_ = false;
+    std::vector<std::string> uris;
+    for (const Host& host : options.hosts()) uris.push_back(host.uri);
+    connect_nodes(uris, describe_self("master", threads_per_rank(options, 1)));
+    for (std::size_t i = 0; i < options.hosts().size(); ++i) {
+      const Host& host = options.hosts()[i];
+      if (!host.name.empty()) nodes_[i + 1].name = host.name;
+      if (host.share) {
+        if (shares_.empty()) shares_.assign(nodes_.size(), 1.0);
+        shares_[i + 1] = *host.share;
+      }
+    }
+  }
+  if (transport_ && !is_worker()) heartbeat_ = std::make_unique<comm::Heartbeat>(*transport_);
+}
+
+void Cluster::start_threads(int ranks, int threads) {
+  inproc_ = comm::inproc_group(ranks);
+  transport_ = std::move(inproc_.front());
+  for (int rank = 1; rank < ranks; ++rank) {
+    nodes_.push_back(describe_self("node-" + std::to_string(rank), threads));
+    workers_.emplace_back([transport = inproc_[static_cast<std::size_t>(rank)].get(), threads] {
+      try {
+        comm::serve_session(*transport, node_services({0, threads}));
+      } catch (const core::Error&) {
+        // The master has received the reason as an abort and reports it.
+      }
+    });
+  }
+}
+
+void Cluster::start_processes(const ClusterOptions& options, int ranks) {
+  LocalNodesOptions local;
+  local.count = ranks - 1;
+  local.scheme = options.transport == "zmq" ? "zmq+tcp" : options.transport;
+  local.threads = nodes_.front().threads;
+  if (options.memory_bytes > 0) local.arguments = {"--memory", std::to_string(options.memory_bytes)};
+  processes_ = start_local_nodes(local);
+  if (options.link) {
+    relay_ = std::make_unique<Relay>(*options.link, processes_.uris);
+    link_check_ = relay_->check();
+  }
+  const comm::NodeInfo self = nodes_.front();
+  nodes_.clear();
+  connect_nodes(processes_.uris, self);
+}
+
+void Cluster::connect_nodes(const std::vector<std::string>& uris, comm::NodeInfo self) {
+  comm::ConnectOptions connect;
+  connect.self = std::move(self);
+  connect.session = new_session();
+  connect.epoch = 1;
+  connect.deadline = comm::after(std::chrono::seconds(20));
+  if (relay_) connect.route = relay_->route();
+  comm::Connected connected = comm::connect(uris, connect);
+  transport_ = std::move(connected.transport);
+  nodes_ = std::move(connected.nodes);
+  missing_links_ = std::move(connected.missing_links);
+}
+
+void Cluster::join_mpi([[maybe_unused]] int threads) {
+#if defined(STARLING_MPI) && __has_include("comm/transports/mpi.h")
+  end_with_parent();
+  transport_ = comm::mpi_world({});
+  const int ranks = transport_->size();
+  const int each = threads > 0 ? threads : std::max(1, describe_machine().cores / ranks);
+  for (int rank = 0; rank < ranks; ++rank)
+    nodes_.push_back(describe_self(rank == 0 ? "master" : "rank-" + std::to_string(rank), each));
+#else
+  core::fail(Kind::unsupported, "--nodes mpi: this build has no MPI (STARLING_MPI=OFF)");
+#endif
+}
+
+int Cluster::serve() {
+  try {
+    comm::serve_session(*transport_, node_services({0, threads()}));
+    return 0;
+  } catch (const core::Error&) {
+    failed_ = true;
+    throw;
+  }
+}
+
+void Cluster::fail(const core::Error& error) noexcept {
+  failed_ = true;
+  if (!transport_) return;
+  try {
+    comm::abort_session(*transport_, error);
+  } catch (const core::Error&) {
+    // The nodes notice by the closed links.
+  }
+}
+
+Cluster::~Cluster() {
+  heartbeat_.reset();
+  if (transport_ && !is_worker() && !failed_) {
+    try {
+      comm::end_session(*transport_);
+    } catch (const core::Error&) {
+      // A node that is gone needs no goodbye.
+    }
+  }
+  transport_.reset();
+  workers_.clear();
+}
+
+}  // namespace starling::tools

@@ -1,0 +1,20 @@
+# The packages Starling is linked from: read by its own build and, installed, by find_package(Starling).
+# STARLING_MPI must be set. A package added here is added to tools/setup too.
+get_property(starling_languages GLOBAL PROPERTY ENABLED_LANGUAGES)
+if(NOT C IN_LIST starling_languages)
+  enable_language(C)  # without it CapnProto's package file takes libatomic for missing
+endif()
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+find_package(CapnProto REQUIRED)
+find_package(fmt REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(tomlplusplus REQUIRED)
+pkg_check_modules(pcre2 REQUIRED IMPORTED_TARGET libpcre2-8)
+pkg_check_modules(utf8proc REQUIRED IMPORTED_TARGET libutf8proc)
+pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)
+pkg_check_modules(zmq REQUIRED IMPORTED_TARGET libzmq)
+pkg_check_modules(hwy REQUIRED IMPORTED_TARGET libhwy)
+if(STARLING_MPI)
+  find_package(MPI REQUIRED COMPONENTS CXX)
+endif()

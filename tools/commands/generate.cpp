@@ -1,0 +1,279 @@
+// `starling generate`: writes the continuation of a prompt, on one process or on a cluster.
+#include <unistd.h>
+
+#include <charconv>
+#include <iterator>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "core/file.h"
+#include "core/models/load.h"
+#include "core/text/tokenizer.h"
+#include "core/text/utf8.h"
+#include "partition/generate.h"
+#include "partition/probe.h"
+#include "tools/cluster.h"
+#include "tools/command.h"
+#include "tools/measure.h"
+#include "tools/plan_print.h"
+
+namespace starling::tools {
+namespace {
+
+using core::check;
+using core::Kind;
+using core::TokenId;
+
+struct Options {
+  std::string model, tokenizer;
+  std::string prompt, prompt_file, prompt_ids;
+  bool has_prompt = false;
+  std::int64_t tokens = 128;
+  std::int64_t context = 0;
+  std::string kv_type;
+  core::SamplerSettings sampler;
+  ClusterOptions cluster;
+  bool compare = false;
+  bool verbose = false;
+  bool json = false;
+};
+
+constexpr std::uint64_t kPromptBytesMax = std::uint64_t{64} << 20;
+
+std::vector<TokenId> parse_ids(const std::string& text) {
+  std::vector<TokenId> ids;
+  const char* p = text.data();
+  const char* end = p + text.size();
+  while (p != end) {
+    TokenId id = 0;
+    const auto [rest, error] = std::from_chars(p, end, id);
+    check(error == std::errc() && (rest == end || *rest == ','), Kind::usage,
+          "--prompt-ids: '{}' is no list of numbers such as 1,2,3", text);
+    ids.push_back(id);
+    p = rest == end ? end : rest + 1;
+  }
+  return ids;
+}
+
+std::vector<TokenId> prompt_tokens(const Options& options, const core::Tokenizer* tokenizer) {
+  const int given = options.has_prompt + !options.prompt_file.empty() + !options.prompt_ids.empty();
+  check(given == 1, Kind::usage, "give one of --prompt, --prompt-file and --prompt-ids");
+  if (!options.prompt_ids.empty()) return parse_ids(options.prompt_ids);
+  check(tokenizer != nullptr, Kind::missing, "{}: has no vocabulary: give --tokenizer FILE or --prompt-ids",
+        options.model);
+  return tokenizer->encode(options.prompt_file.empty() ? options.prompt
+                                                       : core::read_text(options.prompt_file, kPromptBytesMax));
+}
+
+/// What one run of the model gives.
+struct Run {
+  partition::Generation generation;
+  partition::Plan plan;
+  std::vector<partition::ShardReport> reports;
+  nlohmann::json allreduce;
+};
+
+core::Type cache_type(const Options& options, const core::LlamaModel& model) {
+  if (!options.kv_type.empty()) {
+    const core::Type type = core::type_from_name(options.kv_type);
+    check(type == core::Type::f32 || type == core::Type::f16 || type == core::Type::q8_0, Kind::usage,
+          "--kv-type {}: expected f32, f16 or q8_0", options.kv_type);
+    return type;
+  }
+  return model.blocks.front().query.type() == core::Type::f32 ? core::Type::f32 : core::Type::f16;
+}
+
+std::vector<double> shares_for(const Options& options, Cluster* cluster, core::Rank ranks) {
+  if (!cluster) return {1.0};
+  if (!options.cluster.shares.empty()) return partition::parse_shares(options.cluster.shares, ranks);
+  if (!cluster->shares().empty()) return cluster->shares();
+  if (cluster->local() || !cluster->transport()) return std::vector<double>(static_cast<std::size_t>(ranks), 1.0);
+  return partition::probe_speeds(*cluster->transport(), cluster->threads());
+}
+
+partition::ShardOptions shard_options(const Options& options, const core::LlamaModel& model, Cluster* cluster,
+                                      std::int64_t prompt) {
+  const core::Rank ranks = cluster ? cluster->size() : 1;
+  partition::PlanOptions plan;
+  plan.shares = shares_for(options, cluster, ranks);
+  for (core::Rank i = 0; i < ranks; ++i)
+    plan.names.push_back(cluster ? cluster->nodes()[static_cast<std::size_t>(i)].name : "single");
+  plan.memory_bytes.assign(static_cast<std::size_t>(ranks), options.cluster.memory_bytes);
+  plan.sum = options.cluster.sum == "fast" ? core::Sum::fast : core::Sum::exact;
+  const std::int64_t context = options.context > 0 ? options.context : model.config.context;
+  plan.positions = std::min(context, prompt + options.tokens);
+  check(prompt <= context, Kind::usage, "a prompt of {} tokens does not fit the context of {} (--ctx)", prompt, context);
+  plan.kv_type = cache_type(options, model);
+  partition::ShardOptions result;
+  result.plan = partition::make_plan(model, plan);
+  result.rows_max = std::min(options.cluster.prefill_chunk, plan.positions);
+  result.allreduce = options.cluster.allreduce;
+  return result;
+}
+
+nlohmann::json allreduce_json(const comm::TransportGroup& group) {
+  const comm::AllReduceUse all = group.overall();
+  nlohmann::json json{{"algorithm", all.algorithm},
+                      {"count", all.count},
+                      {"operand_bytes", all.operand_bytes},
+                      {"median_us", all.median_us},
+                      {"p99_us", all.p99_us}};
+  if (!group.selection().note.empty()) json["note"] = group.selection().note;
+  return json;
+}
+
+Run run_model(const Options& options, const core::LlamaModel& model, std::span<const TokenId> prompt,
+              Cluster* cluster, int threads, const partition::GenerateOptions& generate) {
+  core::Pool pool(threads);
+  comm::Transport* transport = cluster ? cluster->transport() : nullptr;
+  partition::ShardedLlama sharded(
+      model, shard_options(options, model, cluster, static_cast<std::int64_t>(prompt.size())), transport, pool);
+  Run run;
+  run.generation = partition::generate(sharded, prompt, generate);
+  run.plan = sharded.plan();
+  if (sharded.group()) run.allreduce = allreduce_json(*sharded.group());
+  run.reports = sharded.finish();
+  return run;
+}
+
+/// Streams whole characters to standard output as tokens come.
+class Printer {
+ public:
+  Printer(const core::Tokenizer* tokenizer, TokenId previous, bool live)
+      : tokenizer_(tokenizer), previous_(previous), live_(live) {}
+
+  void add(TokenId id) {
+    if (!tokenizer_) return;
+    const std::string piece = tokenizer_->decode_next(previous_, id);
+    previous_ = id;
+    text_ += piece;
+    if (live_) write(buffer_.push(piece));
+  }
+  const std::string& finish() {
+    if (live_) write(buffer_.finish() + "\n");
+    return text_;
+  }
+
+ private:
+  static void write(const std::string& text) {
+    print(text);
+    std::fflush(stdout);
+  }
+  const core::Tokenizer* tokenizer_;
+  TokenId previous_;
+  bool live_;
+  core::Utf8Stream buffer_;
+  std::string text_;
+};
+
+nlohmann::json result_json(const Run& run, const std::string& text, std::size_t prompt) {
+  const partition::Generation& g = run.generation;
+  nlohmann::json result{{"text", text},
+                        {"token_ids", g.ids},
+                        {"prompt_tokens", prompt},
+                        {"tokens", g.ids.size()},
+                        {"ttft_ms", g.ttft_ms},
+                        {"prefill_tokens_per_s", g.prefill_tokens_per_s},
+                        {"decode_tokens_per_s", g.decode_tokens_per_s},
+                        {"logits_hash", fmt::format("{:016x}", g.logits_hash)},
+                        {"plan", to_json(run.plan)},
+                        {"nodes", nodes_json(run.plan, run.reports)}};
+  if (!run.allreduce.is_null()) result["allreduce"] = run.allreduce;
+  return result;
+}
+
+/// Runs the model once more in this process alone; true when every token and every logit has the same bits.
+bool same_alone(const Options& options, const core::LlamaModel& model, std::span<const TokenId> prompt,
+                const Run& cluster_run, partition::GenerateOptions generate) {
+  generate.on_token = nullptr;
+  const Run alone = run_model(options, model, prompt, nullptr, describe_machine().cores, generate);
+  const bool same = alone.generation.ids == cluster_run.generation.ids &&
+                    alone.generation.logits_hash == cluster_run.generation.logits_hash;
+  fmt::print(stderr, "compared with a single process: {} tokens, logits {:016x} and {:016x}: {}\n",
+             alone.generation.ids.size(), alone.generation.logits_hash, cluster_run.generation.logits_hash,
+             same ? "the same bits" : "DIFFERENT");
+  return same;
+}
+
+core::LlamaModel load(const Options& options) {
+  core::LoadOptions load;
+  if (!options.tokenizer.empty()) load.tokenizer = options.tokenizer;
+  load.vocabulary_optional = !options.prompt_ids.empty();
+  return core::load_model(options.model, load);
+}
+
+int generate_on(const Options& options, const core::LlamaModel& model, Cluster& cluster) {
+  std::unique_ptr<core::Tokenizer> tokenizer;
+  if (model.vocabulary.model != core::TokenizerModel::none) tokenizer = core::make_tokenizer(model.vocabulary);
+  const std::vector<TokenId> prompt = prompt_tokens(options, tokenizer.get());
+  Printer printer(tokenizer.get(), prompt.empty() ? -1 : prompt.back(), !options.json);
+  partition::GenerateOptions generate;
+  generate.tokens = options.tokens;
+  generate.sampler = options.sampler;
+  generate.on_token = [&](TokenId id) { printer.add(id); };
+  if (tokenizer) generate.ends = [&](TokenId id) { return tokenizer->ends_generation(id); };
+
+  const Run run = run_model(options, model, prompt, &cluster, cluster.threads(), generate);
+  const std::string& text = printer.finish();
+  if (!cluster.missing_links().empty()) fmt::print(stderr, "starling: {}\n", cluster.missing_links());
+  if (options.json) {
+    nlohmann::json result = result_json(run, text, prompt.size());
+    if (cluster.link_check()) result["link"] = to_json(*cluster.link_check());
+    print_json(result);
+  } else if (options.verbose || options.compare) {
+    fmt::print(stderr, "\n{}{} tokens, first after {:.1f} ms, then {:.1f} tokens/s\n", table(run.plan, run.reports),
+               run.generation.ids.size(), run.generation.ttft_ms, run.generation.decode_tokens_per_s);
+  }
+  if (options.compare && !same_alone(options, model, prompt, run, generate)) return 1;
+  return 0;
+}
+
+int run(const Options& options) {
+  core::validate(options.sampler);
+  // A model that cannot be read is said before anything is started; ranks that serve do not read it at all.
+  std::optional<core::LlamaModel> model;
+  if (!options.cluster.nodes_from_mpi()) model = load(options);
+  Cluster cluster(options.cluster);
+  if (cluster.is_worker()) return cluster.serve();
+  try {
+    if (!model) model = load(options);
+    return generate_on(options, *model, cluster);
+  } catch (const core::Error& error) {
+    cluster.fail(error);
+    throw;
+  }
+}
+
+}  // namespace
+
+std::function<int()> generate(CLI::App& app) {
+  auto o = std::make_shared<Options>();
+  app.add_option("MODEL", o->model, "model file (GGUF, llama2.c) or folder (safetensors)")->required();
+  app.add_option("--tokenizer", o->tokenizer, "tokenizer file (default: beside the model)");
+  CLI::Option* prompt = app.add_option("--prompt", o->prompt, "text to continue");
+  app.add_option("--prompt-file", o->prompt_file, "file whose text to continue");
+  app.add_option("--prompt-ids", o->prompt_ids, "token ids to continue, as 1,2,3");
+  app.add_option("--tokens", o->tokens, "most tokens to write")->capture_default_str()->check(CLI::Range(1, 1 << 24));
+  app.add_option("--ctx", o->context, "positions of the cache (default: the model's context)")
+      ->check(CLI::Range(1, 1 << 24));
+  app.add_option("--kv-type", o->kv_type, "f32, f16 or q8_0 (default: f32 for F32 models, else f16)");
+  app.add_option("--temperature", o->sampler.temperature, "0: greedy")->capture_default_str();
+  app.add_option("--top-k", o->sampler.top_k, "keep the k most likely tokens (0: all)")->capture_default_str();
+  app.add_option("--top-p", o->sampler.top_p, "keep the likeliest tokens of this mass")->capture_default_str();
+  app.add_option("--min-p", o->sampler.min_p, "keep tokens of at least this part of the likeliest one's probability")
+      ->capture_default_str();
+  app.add_option("--repeat-penalty", o->sampler.repeat_penalty, "above 1: recent tokens become less likely")
+      ->capture_default_str();
+  app.add_option("--seed", o->sampler.seed, "of the draws")->capture_default_str();
+  add_cluster_options(app, o->cluster);
+  app.add_flag("--compare", o->compare, "run a single process too; exit 1 unless tokens and logits have the same bits");
+  app.add_flag("--verbose", o->verbose, "say who held what");
+  add_json_flag(app, o->json);
+  return [o, prompt] {
+    o->has_prompt = prompt->count() > 0;
+    return run(*o);
+  };
+}
+
+}  // namespace starling::tools

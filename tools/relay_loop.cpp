@@ -1,0 +1,340 @@
+#include "tools/relay_loop.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <thread>
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+
+#include "core/error.h"
+#include "tools/sockets.h"
+
+namespace starling::tools {
+namespace {
+
+using core::Kind;
+using sim::Time;
+using namespace std::chrono_literals;
+
+constexpr Time kNever = Time::max();
+/// A sleeping process wakes this much late here and there: the rest of a wait is spun.
+constexpr Time kSpin = 50us;
+constexpr std::uint64_t kChunkBytesMax = 64 << 10;
+
+Time now() { return std::chrono::steady_clock::now().time_since_epoch(); }
+
+/// Small enough that connections take turns on a slow link every few milliseconds.
+std::uint64_t chunk_bytes(double bytes_per_s) {
+  constexpr double kTurnSeconds = 0.4e-3;
+  if (bytes_per_s <= 0) return kChunkBytesMax;
+  return std::clamp<std::uint64_t>(static_cast<std::uint64_t>(bytes_per_s * kTurnSeconds), 1500, kChunkBytesMax);
+}
+
+double slower(double a, double b) { return a <= 0 ? b : b <= 0 ? a : std::min(a, b); }
+
+}  // namespace
+
+struct RelayLoop::Node {
+  explicit Node(const sim::LinkSpec& spec) : link(spec), up(spec.bytes_per_s), down(spec.bytes_per_s) {}
+  sim::LinkSpec link;
+  sim::Bucket up, down;
+};
+
+struct RelayLoop::Door {
+  Descriptor listener;
+  int from, to;
+  std::string host;
+  std::uint16_t port;
+};
+
+/// One direction of a connection.
+struct RelayLoop::Pipe {
+  struct Chunk {
+    std::vector<std::byte> data;  // empty: the end of the stream
+    std::size_t written = 0;
+    sim::Passage at_receiver;     // when its bits reach the receiver's bucket
+    Time release = kNever;        // known once it has passed that bucket
+  };
+
+  int in = -1, out = -1;
+  Node* from = nullptr;
+  Node* to = nullptr;
+  Time delay{0};
+  std::uint64_t chunk_max = 0, queue_max = 0;
+  std::deque<Chunk> queue;
+  std::size_t passed = 0;  // chunks at the front that have passed the receiver's bucket
+  std::uint64_t queued = 0;
+  bool read_end = false, blocked = false, done = false;
+
+  bool may_read() const { return !read_end && queued < queue_max; }
+  Time next_event() const {
+    Time next = passed < queue.size() ? queue[passed].at_receiver.first : kNever;
+    if (passed > 0 && !blocked) next = std::min(next, queue.front().release);
+    return next;
+  }
+};
+
+struct RelayLoop::Connection {
+  std::array<Descriptor, 2> sockets;
+  std::array<Pipe, 2> pipes;  // pipes[i] reads from sockets[i]
+  std::array<std::uint32_t, 2> interest{0, 0};
+  bool broken = false;
+};
+
+RelayLoop::RelayLoop(const std::vector<sim::LinkSpec>& links)
+    : epoll_(::epoll_create1(EPOLL_CLOEXEC)),
+      timer_(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)),
+      buffer_(kChunkBytesMax) {
+  core::check(epoll_.valid() && timer_.valid(), Kind::overloaded, "relay: {}", std::strerror(errno));
+  for (const sim::LinkSpec& link : links) nodes_.emplace_back(link);
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.fd = timer_.get();
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, timer_.get(), &event);
+}
+
+RelayLoop::~RelayLoop() = default;
+
+std::uint16_t RelayLoop::add_door(int from, int to, const std::string& host, std::uint16_t port) {
+  std::uint16_t own_port = 0;
+  doors_.push_back(std::make_unique<Door>(Door{listen_on_loopback(own_port), from, to, host, port}));
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.fd = doors_.back()->listener.get();
+  core::check(::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, event.data.fd, &event) == 0, Kind::overloaded, "relay: {}",
+              std::strerror(errno));
+  return own_port;
+}
+
+void RelayLoop::accept_all(Door& door) {
+  for (;;) {
+    Descriptor near(::accept4(door.listener.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (!near.valid()) return;
+    Descriptor far;
+    try {
+      far = connect_to(door.host, door.port, std::chrono::steady_clock::now() + 1s);
+    } catch (const core::Error&) {
+      const linger hard{1, 0};  // the caller sees a reset, as from an address where nobody listens
+      ::setsockopt(near.get(), SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+      continue;
+    }
+    set_no_delay(near);
+    auto connection = std::make_unique<Connection>();
+    connection->sockets = {std::move(near), std::move(far)};
+    for (int i = 0; i < 2; ++i) {
+      Pipe& pipe = connection->pipes[static_cast<std::size_t>(i)];
+      pipe.in = connection->sockets[static_cast<std::size_t>(i)].get();
+      pipe.out = connection->sockets[static_cast<std::size_t>(1 - i)].get();
+      pipe.from = &nodes_[static_cast<std::size_t>(i == 0 ? door.from : door.to)];
+      pipe.to = &nodes_[static_cast<std::size_t>(i == 0 ? door.to : door.from)];
+      pipe.delay = sim::delay_between(pipe.from->link, pipe.to->link);
+      const double rate = slower(pipe.from->link.bytes_per_s, pipe.to->link.bytes_per_s);
+      pipe.chunk_max = chunk_bytes(rate);
+      pipe.queue_max = sim::read_ahead_bytes(rate, pipe.delay);
+      // The kernel's own buffer would be read-ahead too.
+      const int buffer = 32 << 10;
+      if (rate > 0) ::setsockopt(pipe.in, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer);
+    }
+    update_interest(*connection);
+    connections_.push_back(std::move(connection));
+  }
+}
+
+void RelayLoop::update_interest(Connection& connection) {
+  for (std::size_t i = 0; i < 2; ++i) {
+    std::uint32_t wanted = 0;
+    if (connection.pipes[i].may_read()) wanted |= EPOLLIN;
+    if (connection.pipes[1 - i].blocked) wanted |= EPOLLOUT;
+    std::uint32_t& current = connection.interest[i];
+    if (wanted == current) continue;
+    // A socket without interest is taken out: epoll would go on reporting its hang-up.
+    const int operation = current == 0 ? EPOLL_CTL_ADD : wanted == 0 ? EPOLL_CTL_DEL : EPOLL_CTL_MOD;
+    epoll_event event{};
+    event.events = wanted;
+    event.data.fd = connection.sockets[i].get();
+    core::check(::epoll_ctl(epoll_.get(), operation, event.data.fd, &event) == 0, Kind::internal, "relay: epoll: {}",
+                std::strerror(errno));
+    current = wanted;
+  }
+}
+
+void RelayLoop::read_chunk(Pipe& pipe, Time time) {
+  // One chunk a turn: a busy connection does not keep the others' chunks waiting for their release.
+  const ssize_t n = ::recv(pipe.in, buffer_.data(), pipe.chunk_max, 0);
+  if (n < 0) {
+    if (errno != EAGAIN && errno != EINTR) pipe.read_end = pipe.done = true;
+    return;
+  }
+  std::vector<std::byte> data(buffer_.begin(), buffer_.begin() + n);
+  const Time sent = time - advance_;
+  const sim::Passage out = pipe.from->up.pass({sent, sent}, data.size());
+  pipe.read_end = n == 0;
+  pipe.queued += data.size();
+  pipe.queue.push_back({std::move(data), 0, {out.first + pipe.delay, out.last + pipe.delay}, kNever});
+}
+
+void RelayLoop::pass_arrivals(Time time) {
+  for (;;) {
+    Pipe* earliest = nullptr;
+    for (const auto& connection : connections_)
+      for (Pipe& pipe : connection->pipes)
+        if (pipe.passed < pipe.queue.size() && pipe.queue[pipe.passed].at_receiver.first <= time &&
+            (!earliest || pipe.queue[pipe.passed].at_receiver.first < earliest->queue[earliest->passed].at_receiver.first))
+          earliest = &pipe;
+    if (!earliest) return;
+    Pipe::Chunk& chunk = earliest->queue[earliest->passed++];
+    chunk.release = earliest->to->down.pass(chunk.at_receiver, chunk.data.size()).last;
+  }
+}
+
+bool RelayLoop::release(Pipe& pipe, Time time) {
+  pipe.blocked = false;
+  while (pipe.passed > 0 && pipe.queue.front().release <= time) {
+    Pipe::Chunk& chunk = pipe.queue.front();
+    while (chunk.written < chunk.data.size()) {
+      const ssize_t n = ::send(pipe.out, chunk.data.data() + chunk.written, chunk.data.size() - chunk.written, MSG_NOSIGNAL);
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0 && errno == EAGAIN) {
+        pipe.blocked = true;
+        return true;
+      }
+      if (n < 0) return false;
+      chunk.written += static_cast<std::size_t>(n);
+    }
+    if (chunk.data.empty()) {
+      ::shutdown(pipe.out, SHUT_WR);
+      pipe.done = true;
+    }
+    pipe.queued -= chunk.data.size();
+    pipe.queue.pop_front();
+    --pipe.passed;
+  }
+  return true;
+}
+
+void RelayLoop::reset(Connection& connection) {
+  const linger hard{1, 0};
+  for (Descriptor& socket : connection.sockets) {
+    ::setsockopt(socket.get(), SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+    socket.reset();
+  }
+  connection.broken = true;
+}
+
+void RelayLoop::handle(Connection& connection, int fd, std::uint32_t events) {
+  const std::size_t i = connection.sockets[0].get() == fd ? 0 : 1;
+  if ((events & EPOLLERR) != 0) return reset(connection);
+  if ((events & (EPOLLIN | EPOLLHUP)) != 0 && connection.pipes[i].may_read()) {
+    Pipe& pipe = connection.pipes[i];
+    read_chunk(pipe, now());
+    if (pipe.done) return reset(connection);  // reading failed: the sender reset the connection
+  }
+  if ((events & EPOLLOUT) != 0) connection.pipes[1 - i].blocked = false;
+  update_interest(connection);
+}
+
+Time RelayLoop::next_event() const {
+  Time next = kNever;
+  for (const auto& connection : connections_)
+    for (const Pipe& pipe : connection->pipes) next = std::min(next, pipe.next_event());
+  return next;
+}
+
+void RelayLoop::dispatch(int timeout_ms) {
+  std::array<epoll_event, 64> events;
+  const int count = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout_ms);
+  for (int k = 0; k < count; ++k) {
+    const int fd = events[static_cast<std::size_t>(k)].data.fd;
+    if (fd == stop_) stopped_ = true;
+    for (const auto& door : doors_)
+      if (door->listener.get() == fd) accept_all(*door);
+    for (const auto& connection : connections_)
+      if (!connection->broken && (connection->sockets[0].get() == fd || connection->sockets[1].get() == fd)) {
+        handle(*connection, fd, events[static_cast<std::size_t>(k)].events);
+        break;
+      }
+  }
+}
+
+void RelayLoop::wait(Time until) {
+  const Time left = until == kNever ? kNever : until - now();
+  if (left <= kSpin) return dispatch(0);
+  itimerspec alarm{};
+  if (until != kNever) {
+    const Time wake = until - kSpin;
+    alarm.it_value.tv_sec = std::chrono::duration_cast<std::chrono::seconds>(wake).count();
+    alarm.it_value.tv_nsec = (wake % 1s).count();
+  }
+  ::timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &alarm, nullptr);  // also clears an alarm that went off
+  dispatch(-1);
+}
+
+void RelayLoop::run(int stop) {
+  stop_ = stop;
+  stopped_ = false;
+  if (stop >= 0) {
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.fd = stop;
+    ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, stop, &event);
+  }
+  while (!stopped_) {
+    wait(next_event());
+    const Time time = now();
+    pass_arrivals(time);
+    for (const auto& connection : connections_) {
+      for (Pipe& pipe : connection->pipes)
+        if (!connection->broken && !pipe.blocked && !pipe.queue.empty() && !release(pipe, time)) reset(*connection);
+      if (!connection->broken) update_interest(*connection);
+    }
+    std::erase_if(connections_, [](const auto& c) { return c->broken || (c->pipes[0].done && c->pipes[1].done); });
+  }
+  if (stop >= 0) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, stop, nullptr);
+}
+
+void RelayLoop::calibrate(int node, int peer) {
+  const Time delay = sim::delay_between(nodes_[static_cast<std::size_t>(node)].link, nodes_[static_cast<std::size_t>(peer)].link);
+  if (delay == 0ns) return;  // nothing could be released earlier
+  std::uint16_t port = 0;
+  const Descriptor listener = listen_on_loopback(port);
+  const std::uint16_t door = add_door(node, peer, "127.0.0.1", port);
+  const Descriptor stop(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  const int trips = std::clamp(static_cast<int>(0.2e9 / static_cast<double>(2 * delay.count())), 5, 51);
+  std::vector<Time> extra;
+  std::exception_ptr failure;
+  std::thread trial([&] {
+    try {
+      const Deadline deadline = std::chrono::steady_clock::now() + 10s + 20 * delay;
+      const Descriptor near = connect_to("127.0.0.1", door, deadline);
+      const Descriptor far = accept_from(listener, deadline);
+      std::byte byte{};
+      for (int i = 0; i < trips; ++i) {
+        const Time start = now();
+        write_all(near, {&byte, 1}, deadline);
+        read_exactly(far, {&byte, 1}, deadline);
+        write_all(far, {&byte, 1}, deadline);
+        read_exactly(near, {&byte, 1}, deadline);
+        extra.push_back(now() - start - 2 * delay);
+      }
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    ::eventfd_write(stop.get(), 1);
+  });
+  run(stop.get());
+  trial.join();
+  doors_.pop_back();
+  connections_.clear();
+  if (failure) std::rethrow_exception(failure);
+  std::nth_element(extra.begin(), extra.begin() + trips / 2, extra.end());
+  constexpr Time kAdvanceMax = 200us;
+  advance_ = std::clamp<Time>(extra[static_cast<std::size_t>(trips / 2)] / 2, 0ns, std::min<Time>(delay / 2, kAdvanceMax));
+}
+
+}  // namespace starling::tools
