@@ -2,6 +2,7 @@
 // mpi_world.cpp in processes.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <numeric>

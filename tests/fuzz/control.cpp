@@ -1,0 +1,60 @@
+// Fuzz target: the control messages of the wire, and the first frame of a stranger at a node's front door.
+#include <cstring>
+
+#include "comm/control.h"
+#include "comm/transports/front_door.h"
+
+namespace {
+
+using namespace starling;
+
+class InputPipe final : public comm::Pipe {
+ public:
+  explicit InputPipe(core::Bytes input) : input_(input) {}
+  std::optional<std::size_t> write(core::Bytes head, core::Bytes body) override { return head.size() + body.size(); }
+  std::optional<std::size_t> read(std::span<std::byte> into) override {
+    if (input_.empty()) return std::nullopt;
+    const std::size_t count = std::min(into.size(), input_.size());
+    if (count > 0) std::memcpy(into.data(), input_.data(), count);
+    input_ = input_.subspan(count);
+    return count;
+  }
+
+ private:
+  core::Bytes input_;
+};
+
+void knock(core::Bytes input) {
+  comm::FrontDoor door({"fuzz", 1, 0, "", ""});
+  door.admit(std::make_unique<InputPipe>(input), "fuzz");
+  door.step();
+  if (auto master = door.take_master()) core::ensure(master->hello.rank == 0, "a master has rank 0");
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  if (size == 0) return 0;
+  const core::Bytes input = std::as_bytes(std::span(data + 1, size - 1));
+  try {
+    switch (data[0] % 7) {
+      case 0: comm::encode_hello(comm::decode_hello(input, "fuzz")); break;
+      case 1: comm::encode_refuse(comm::decode_refuse(input, "fuzz")); break;
+      case 2: comm::encode_abort(comm::decode_abort(input, "fuzz")); break;
+      case 3: comm::encode_peers(comm::decode_peers(input, "fuzz")); break;
+      case 4: comm::encode_linked(comm::decode_linked(input, "fuzz")); break;
+      case 5: knock(input); break;
+      default: {  // a first frame whose checksums are right
+        comm::Header header;
+        header.kind = comm::Kind::hello;
+        const auto bytes = comm::encode(header, input);
+        std::vector<std::byte> frame(bytes.begin(), bytes.end());
+        frame.insert(frame.end(), input.begin(), input.end());
+        knock(frame);
+      }
+    }
+  } catch (const core::Error&) {
+    // what a broken message must lead to
+  }
+  return 0;
+}
