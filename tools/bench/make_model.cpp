@@ -258,7 +258,9 @@ std::function<int()> make_model(CLI::App& app) {
   app.add_option("SHAPE", options->shape, shapes)->required();
   app.add_option("OUT", options->out, "GGUF file to write")->required();
   app.add_option("--type", options->type, "f32, f16, bf16, q8_0 or q4_0")->capture_default_str();
-  app.add_option("--seed", options->seed, "of the weights")->capture_default_str();
+  app.add_option("--seed", options->seed, "of the weights")
+      ->capture_default_str()
+      ->check([](const std::string& text) { return std::string(text.starts_with('-') ? "may not be negative" : ""); });
   app.add_option("--threads", options->threads, "how many write (default: all cores); the file does not depend on it")
       ->check(CLI::Range(1, 1024));
   add_json_flag(app, options->json);
