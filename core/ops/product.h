@@ -47,21 +47,6 @@ HWY_INLINE void tile_step(const V16 (&w)[kOutputs], const V16 (&x)[kTileRows], T
     for (std::size_t o = 0; o < kOutputs; ++o) add_product(t.sum[r][o], w[o], x[r]);
 }
 
-/// Adds n columns of expanded weights times x to the tile.
-HWY_INLINE void tile_columns(const float* const (&w)[kOutputs], const float* const (&x)[kTileRows], std::size_t n, Tile& t) {
-  V16 a[kOutputs], b[kTileRows];
-  std::size_t k = 0;
-  for (; k + kVirtual <= n; k += kVirtual) {
-    for (std::size_t o = 0; o < kOutputs; ++o) a[o] = load16(w[o] + k);
-    for (std::size_t r = 0; r < kTileRows; ++r) b[r] = load16(x[r] + k);
-    tile_step(a, b, t);
-  }
-  if (k == n) return;
-  for (std::size_t o = 0; o < kOutputs; ++o) a[o] = load_tail(w[o] + k, n - k);
-  for (std::size_t r = 0; r < kTileRows; ++r) b[r] = load_tail(x[r] + k, n - k);
-  tile_step(a, b, t);
-}
-
 /// One row of x, four weight rows at once straight from their stored form: bound by memory, so the weights
 /// are read once and in order.
 template <class Row>
@@ -110,28 +95,60 @@ void vector_product(const ProductJob& job, std::size_t begin, std::size_t end, S
   }
 }
 
-/// Sums of one panel (four outputs, up to kRowBlock rows of x) over one stretch of columns inside a unit.
-/// `open` keeps the lanes of sums whose unit is longer than a chunk.
+/// A tile over n columns inside a unit, n a multiple of 16: begins with zeros if `first`, else with `lanes`,
+/// which keep the sums of a unit that is longer than a chunk; ends with sums[row][output] if `last`, else in
+/// `lanes`. A function of its own, as its sixteen sums stay in registers only while nothing else wants any.
+static HWY_NOINLINE void tile_sums(const float* const (&w)[kOutputs], const float* const (&x)[kTileRows], std::size_t n,
+                                   bool first, bool last, float* lanes, float* sums) {
+  Tile tile;
+  for (std::size_t i = 0; i < kTileSums; ++i)
+    tile.sum[i / kOutputs][i % kOutputs] = first ? zero16() : load16(lanes + i * kVirtual);
+  for (std::size_t k = 0; k < n; k += kVirtual) {
+    V16 a[kOutputs], b[kTileRows];
+    for (std::size_t o = 0; o < kOutputs; ++o) a[o] = load16(w[o] + k);
+    for (std::size_t r = 0; r < kTileRows; ++r) b[r] = load16(x[r] + k);
+    tile_step(a, b, tile);
+  }
+  if (last)
+    store_tile(tile, sums);
+  else
+    for (std::size_t i = 0; i < kTileSums; ++i) store16(tile.sum[i / kOutputs][i % kOutputs], lanes + i * kVirtual);
+}
+
+/// Columns [begin, end) inside a unit: a multiple of 16, or fewer than 16 that count as padded with zeros.
+struct Stretch {
+  std::size_t begin, end;
+  bool first, last;  // of its unit
+};
+
+/// One panel: four outputs, `rows` <= kRowBlock rows of x from `row`.
 template <class Sink>
 HWY_INLINE void panel_columns(const ProductJob& job, const float* const (&w)[kOutputs], std::size_t row, std::size_t rows,
-                              std::size_t begin, std::size_t end, bool first, bool last, float* open, Sink& sink) {
+                              const Stretch& s, float* open, Sink& sink) {
+  const std::size_t n = s.end - s.begin;
+  alignas(64) float padded[kTileRows][kVirtual] = {};
   for (std::size_t t = 0; t * kTileRows < rows; ++t) {
     const float* x[kTileRows];
-    for (std::size_t r = 0; r < kTileRows; ++r)
-      x[r] = job.x + (row + std::min(t * kTileRows + r, rows - 1)) * job.columns + begin;
-    float* const lanes = open + t * kTileSums * kVirtual;
-    Tile tile;
-    for (std::size_t i = 0; i < kTileSums; ++i)
-      tile.sum[i / kOutputs][i % kOutputs] = first ? zero16() : load16(lanes + i * kVirtual);
-    tile_columns(w, x, end - begin, tile);
-    if (last) {
-      float sums[kTileSums];
-      store_tile(tile, sums);
-      sink.template add<kTileSums>(t * kTileSums, sums);
-    } else {
-      for (std::size_t i = 0; i < kTileSums; ++i) store16(tile.sum[i / kOutputs][i % kOutputs], lanes + i * kVirtual);
+    for (std::size_t r = 0; r < kTileRows; ++r) {
+      x[r] = job.x + (row + std::min(t * kTileRows + r, rows - 1)) * job.columns + s.begin;
+      if (n >= kVirtual) continue;
+      std::memcpy(padded[r], x[r], n * sizeof(float));
+      x[r] = padded[r];
     }
+    float sums[kTileSums];
+    tile_sums(w, x, std::max(n, kVirtual), s.first, s.last, open + t * kTileSums * kVirtual, sums);
+    if (s.last) sink.template add<kTileSums>(t * kTileSums, sums);
   }
+}
+
+/// Weights of the stretch as floats: where they lie if they are floats already, else expanded.
+template <class Row>
+HWY_INLINE const float* weight_floats(const Row& row, const Stretch& s, float* expanded) {
+  if constexpr (std::is_same_v<Row, F32Row>) {
+    if (s.end - s.begin >= kVirtual) return row.p + s.begin;
+  }
+  expand(row, s.begin, s.end, expanded);
+  return expanded;
 }
 
 /// Many rows of x: stored weights are expanded once per block of rows into a scratch that stays in the cache.
@@ -145,19 +162,14 @@ void panel_product(const ProductJob& job, std::size_t begin, std::size_t end, Si
       sink.start((rows + kTileRows - 1) / kTileRows * kTileSums);
       for (std::size_t unit = 0; unit < job.columns; unit += job.unit) {
         const std::size_t unit_end = std::min(unit + job.unit, job.columns);
-        for (std::size_t k = unit; k < unit_end; k += kChunk) {
-          const std::size_t k_end = std::min(k + kChunk, unit_end);
+        for (std::size_t k = unit, k_end; k < unit_end; k = k_end) {
+          k_end = std::min(k + kChunk, unit_end);
+          if (k_end - k > kVirtual) k_end -= (k_end - k) % kVirtual;
+          const Stretch stretch{k, k_end, k == unit, k_end == unit_end};
           const float* w[kOutputs];
-          for (std::size_t o = 0; o < kOutputs; ++o) {
-            const Row stored = weight_row<Row>(job, output + o, end);
-            if constexpr (std::is_same_v<Row, F32Row>) {
-              w[o] = stored.p + k;
-            } else {
-              expand(stored, k, k_end, expanded[o]);
-              w[o] = expanded[o];
-            }
-          }
-          panel_columns(job, w, row, rows, k, k_end, k == unit, k_end == unit_end, open, sink);
+          for (std::size_t o = 0; o < kOutputs; ++o)
+            w[o] = weight_floats(weight_row<Row>(job, output + o, end), stretch, expanded[o]);
+          panel_columns(job, w, row, rows, stretch, open, sink);
         }
       }
       sink.finish(output, std::min(kOutputs, end - output), row, rows);

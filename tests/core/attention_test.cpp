@@ -50,7 +50,8 @@ std::vector<double> plain(const Cache& cache, const Case& c, std::span<const flo
   double total = 0;
   for (std::size_t j = 0; j <= static_cast<std::size_t>(position); ++j) {
     double score = 0;
-    for (std::size_t k = 0; k < size; ++k) score += static_cast<double>(query[k]) * static_cast<double>(keys.floats()[(first + j) * size + k]);
+    const auto key = keys.floats().subspan((first + j) * size, size);
+    for (std::size_t k = 0; k < size; ++k) score += static_cast<double>(query[k]) * static_cast<double>(key[k]);
     weights.push_back(std::exp(score / std::sqrt(static_cast<double>(size))));
     total += weights.back();
   }
@@ -99,7 +100,8 @@ TEST_CASE("a row of attention has the same bits alone, in any batch, on any thre
         std::vector<float> parts;
         for (std::int64_t row = 0; row < c.positions; row += chunk) {
           const std::int64_t rows = std::min(chunk, c.positions - row);
-          const auto part = run(cache, c, std::span(query).subspan(static_cast<std::size_t>(row) * row_size, static_cast<std::size_t>(rows) * row_size), rows, row);
+          const auto begin = static_cast<std::size_t>(row) * row_size, size = static_cast<std::size_t>(rows) * row_size;
+          const auto part = run(cache, c, std::span(query).subspan(begin, size), rows, row);
           parts.insert(parts.end(), part.begin(), part.end());
         }
         CHECK(parts == whole);

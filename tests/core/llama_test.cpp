@@ -121,7 +121,8 @@ TEST_CASE("a partial sum outside the exact range ends with the layer and the way
     FAIL("NaN went through");
   } catch (const Error& error) {
     CHECK(error.kind() == Kind::unsupported);
-    CHECK(std::string(error.what()) == "layer 0: a partial sum of the attention output is nan, outside the exact range of 1048576; use --sum fast");
+    CHECK(std::string(error.what()) ==
+          "layer 0: a partial sum of the attention output is nan, outside the exact range of 1048576; use --sum fast");
   }
 }
 

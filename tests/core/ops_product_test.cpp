@@ -29,7 +29,8 @@ struct Size {
 // Tails of every kind: of outputs, columns, rows, tiles, units, chunks of a unit and blocks of rows.
 constexpr Size kSizes[] = {{1, 32, 1, 32},    {3, 64, 2, 32},     {4, 96, 5, 64},   {7, 160, 4, 64},  {9, 32, 67, 32},
                            {5, 1120, 3, 544}, {6, 2048, 9, 1056}, {13, 512, 1, 96}, {2, 1536, 1, 640}, {130, 64, 3, 32}};
-constexpr Size kOddSizes[] = {{1, 1, 1, 1}, {2, 15, 3, 4}, {5, 17, 1, 5}, {3, 33, 6, 20}, {6, 47, 2, 31}, {4, 1035, 5, 519}, {3, 20, 130, 6}};
+constexpr Size kOddSizes[] = {{1, 1, 1, 1},    {2, 15, 3, 4},      {5, 17, 1, 5},   {3, 33, 6, 20},
+                              {6, 47, 2, 31}, {4, 1035, 5, 519}, {3, 20, 130, 6}, {2, 529, 2, 529}};
 
 std::span<const float> row_of(std::span<const float> matrix, std::int64_t row, std::int64_t columns) {
   return matrix.subspan(static_cast<std::size_t>(row * columns), static_cast<std::size_t>(columns));
