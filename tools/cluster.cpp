@@ -12,7 +12,7 @@
 #include "tools/measure.h"
 #include "tools/self.h"
 #include "tools/services.h"
-#if defined(STARLING_MPI) && __has_include("comm/transports/mpi.h")
+#ifdef STARLING_MPI
 #include "comm/transports/mpi.h"
 #endif
 
@@ -138,7 +138,7 @@ void Cluster::connect_nodes(const std::vector<std::string>& uris, comm::NodeInfo
 }
 
 void Cluster::join_mpi([[maybe_unused]] int threads) {
-#if defined(STARLING_MPI) && __has_include("comm/transports/mpi.h")
+#ifdef STARLING_MPI
   end_with_parent();
   transport_ = comm::mpi_world({});
   const int ranks = transport_->size();

@@ -97,6 +97,24 @@ int status_of(Kind kind) {
   return kind == Kind::usage || kind == Kind::malformed || kind == Kind::missing || kind == Kind::unsupported ? 2 : 1;
 }
 
+/// Parses and runs; the exit status.
+int parse_and_run(CLI::App& program, std::vector<std::string> arguments, const std::function<int()>& chosen) {
+  try {
+    std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
+    program.parse(std::move(arguments));
+  } catch (const CLI::CallForHelp&) {
+    std::string words;
+    print(innermost(program, words)->help());
+    return 0;
+  } catch (const CLI::CallForVersion& version) {
+    print(std::string(version.what()) + "\n");
+    return 0;
+  } catch (const CLI::ParseError& error) {
+    return complain(explain(program, error), 2);
+  }
+  return chosen();
+}
+
 std::function<int()> bench_command(CLI::App& app) {
   auto chosen = std::make_shared<std::function<int()>>();
   add_commands(app, benchmarks(), *chosen);
@@ -142,26 +160,7 @@ int run_program(std::vector<std::string> arguments) {
   std::function<int()> chosen;
   const auto program = make_program(chosen);
   try {
-    std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
-    program->parse(std::move(arguments));
-  } catch (const CLI::CallForHelp&) {
-    chosen = [&program] {
-      std::string words;
-      print(innermost(*program, words)->help());
-      return 0;
-    };
-  } catch (const CLI::CallForVersion& version) {
-    chosen = [text = std::string(version.what())] {
-      print(text + "\n");
-      return 0;
-    };
-  } catch (const CLI::ParseError& error) {
-    return complain(explain(*program, error), 2);
-  } catch (const core::Error& error) {
-    return complain(error.what(), status_of(error.kind()));
-  }
-  try {
-    const int status = chosen();
+    const int status = parse_and_run(*program, std::move(arguments), chosen);
     flush_output();
     return status;
   } catch (const core::Error& error) {
@@ -174,7 +173,7 @@ int run_program(std::vector<std::string> arguments) {
 CLI::Option* add_seed_option(CLI::App& app, std::uint64_t& seed, const std::string& what) {
   // CLI11 reads "-1" as 2^64 - 1.
   return app.add_option("--seed", seed, what)->capture_default_str()->check([](const std::string& text) {
-    return text.starts_with('-') ? "'" + text + "' is negative" : std::string();
+    return std::string(text.starts_with('-') ? "may not be negative" : "");
   });
 }
 

@@ -74,8 +74,8 @@ Host parse_host(const toml::node& node, const std::string& where) {
       set(host, name, value, where + ": " + name);
     } catch (const core::Error& error) {
       const std::string_view message = error.what();
-      if (message.substr(0, where.size()) == where) throw;
-      core::fail(Kind::malformed, "{}: {}: {}", where, name, message);
+      const bool named = message.substr(0, where.size()) == where;
+      core::fail(Kind::malformed, "{}{}", named ? "" : where + ": " + name + ": ", message);
     }
   }
   check(!host.uri.empty(), Kind::malformed, "{}: no uri", where);

@@ -9,6 +9,7 @@
 
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 
@@ -71,6 +72,7 @@ struct RelayLoop::Pipe {
   std::size_t passed = 0;  // chunks at the front that have passed the receiver's bucket
   std::uint64_t queued = 0;
   bool read_end = false, blocked = false, done = false;
+  Time seen = kNever;  // when bytes that are still unread were known to wait; kNever: none were
 
   bool may_read() const { return !read_end && queued < queue_max; }
   Time next_event() const {
@@ -172,7 +174,10 @@ void RelayLoop::read_chunk(Pipe& pipe, Time time) {
     return;
   }
   std::vector<std::byte> data(buffer_.begin(), buffer_.begin() + n);
-  const Time sent = time - advance_;
+  // What waited while this process was kept from running, or read enough ahead, was sent when it was seen.
+  const Time sent = std::min(time, pipe.seen) - advance_;
+  int waiting = 0;
+  pipe.seen = ::ioctl(pipe.in, FIONREAD, &waiting) == 0 && waiting > 0 ? time : kNever;
   const sim::Passage out = pipe.from->up.pass({sent, sent}, data.size());
   pipe.read_end = n == 0;
   pipe.queued += data.size();

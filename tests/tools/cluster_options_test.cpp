@@ -93,7 +93,7 @@ TEST_CASE("what does not fit is refused with the option named") {
 }
 
 TEST_CASE("numbers out of range are refused by the parser") {
-  for (const char* words : {"--threads 0", "--threads 1025", "--prefill-chunk 0", "--threads x"}) {
+  for (const std::string words : {"--threads 0", "--threads 1025", "--prefill-chunk 0", "--threads x"}) {
     CAPTURE(words);
     CHECK_THROWS_AS(parsed(words), CLI::ParseError);
   }

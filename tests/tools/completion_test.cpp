@@ -44,8 +44,8 @@ TEST_CASE("bash is offered the options of the command that the words name") {
 TEST_CASE("where a file may stand bash offers no command") { CHECK(offered("starling inspect con") == "  "); }
 
 TEST_CASE("zsh and fish accept their scripts") {
-  for (const char* shell : {"zsh", "fish"}) {
-    const tests::Ran script = tests::run_starling(std::string("completion ") + shell);
+  for (const std::string shell : {"zsh", "fish"}) {
+    const tests::Ran script = tests::run_starling("completion " + shell);
     CHECK(script.status == 0);
     CHECK(contains(script.out, "make-model"));
     CHECK_FALSE(contains(script.out, "lifeline"));

@@ -44,9 +44,9 @@ TEST_CASE("a hosts file gives every node with all that is said about it") {
 
 TEST_CASE("a mistake in a hosts file is named with file, node and key") {
   struct Case {
-    const char* toml;
+    std::string toml;
     Kind kind;
-    const char* said;
+    std::string said;
   };
   const Case cases[] = {
       {"", Kind::malformed, "h.toml: no [[node]]"},
@@ -99,7 +99,7 @@ TEST_CASE("sizes are powers of 1024, with a B of 1000") {
   CHECK(tools::parse_size("512M", "--memory") == 512u << 20);
   CHECK(tools::parse_size("1.5GiB", "--memory") == 1536u << 20);
   CHECK(tools::parse_size("2MB", "--memory") == 2000000);
-  for (const char* wrong : {"", "G", "12X", "1Gx", "-1G", "0", "nan", "inf", "9e30G", "1 G"}) {
+  for (const std::string wrong : {"", "G", "12X", "1Gx", "-1G", "0", "nan", "inf", "9e30G", "1 G"}) {
     CAPTURE(wrong);
     CHECK(contains(refusal(Kind::usage, [&] { tools::parse_size(wrong, "--memory"); }), "--memory"));
   }

@@ -50,7 +50,7 @@ TEST_CASE("hidden options do not show") {
 }
 
 TEST_CASE("wrong usage is one line on standard error, nothing on standard output, and status 2") {
-  const std::pair<const char*, const char*> cases[] = {
+  const std::pair<std::string, std::string> cases[] = {
       {"", "starling: which command?"},
       {"inspekt", "starling: unknown command 'inspekt'; did you mean 'inspect'?"},
       {"fly", "starling: unknown command 'fly' (see starling --help)"},

@@ -73,7 +73,7 @@ double seconds_to_receive(const Descriptor& to, std::size_t bytes, Clock::time_p
 }  // namespace
 
 TEST_CASE("the relay checks itself, and both delay and rate are as asked") {
-  for (const char* link : {"delay=2ms,rate=300mbit", "delay=5ms", "rate=100mbit"}) {
+  for (const std::string link : {"delay=2ms,rate=300mbit", "delay=5ms", "rate=100mbit"}) {
     CAPTURE(link);
     Net net(link, 2);
     const tools::LinkCheck check = net.relay->check();
