@@ -32,8 +32,6 @@ std::uint64_t new_session() {
   return (static_cast<std::uint64_t>(entropy()) << 32) | entropy();
 }
 
-bool inside_mpi() { return std::getenv("OMPI_COMM_WORLD_SIZE") != nullptr || std::getenv("PMIX_RANK") != nullptr; }
-
 std::vector<std::string> own_arguments() {
   std::ifstream in("/proc/self/cmdline", std::ios::binary);
   std::vector<std::string> arguments;
@@ -66,9 +64,7 @@ std::vector<std::string> own_arguments() {
 }  // namespace
 
 Cluster::Cluster(const ClusterOptions& options) {
-  if (options.mpi_ranks()) {
-    if (!inside_mpi()) become_mpirun(*options.mpi_ranks());
-  }
+  if (options.mpi_ranks()) become_mpirun(*options.mpi_ranks());
   if (options.nodes_from_mpi()) {
     join_mpi(options.threads);
   } else if (const auto ranks = options.local_ranks()) {
@@ -140,6 +136,7 @@ void Cluster::connect_nodes(const std::vector<std::string>& uris, comm::NodeInfo
 void Cluster::join_mpi([[maybe_unused]] int threads) {
 #ifdef STARLING_MPI
   end_with_parent();
+  mpi_ = true;
   transport_ = comm::mpi_world({});
   const int ranks = transport_->size();
   const int each = threads > 0 ? threads : std::max(1, describe_machine().cores / ranks);
@@ -153,16 +150,23 @@ void Cluster::join_mpi([[maybe_unused]] int threads) {
 int Cluster::serve() {
   try {
     comm::serve_session(*transport_, node_services({0, threads()}));
-    return 0;
-  } catch (const core::Error&) {
-    failed_ = true;
+  } catch (const core::Error& error) {
+    fail(error);
     throw;
   }
+  return 0;
 }
 
 void Cluster::fail(const core::Error& error) noexcept {
   failed_ = true;
   if (!transport_) return;
+#ifdef STARLING_MPI
+  if (mpi_) {
+    // The other ranks would wait for this one for ever: MPI cannot lose a rank and go on.
+    fmt::print(stderr, "starling: {}\n", error.what());
+    comm::mpi_give_up(1);
+  }
+#endif
   try {
     comm::abort_session(*transport_, error);
   } catch (const core::Error&) {

@@ -65,6 +65,7 @@ class Cluster {
   std::unique_ptr<comm::Transport> transport_;
   std::vector<std::jthread> workers_;
   std::unique_ptr<comm::Heartbeat> heartbeat_;
+  bool mpi_ = false;
   bool failed_ = false;
 };
 

@@ -189,3 +189,22 @@ TEST_CASE("a second master is told that the node is busy") {
   CHECK(second.wait() == 1);
   CHECK_MESSAGE(second.output.find("busy") != std::string::npos, second.output);
 }
+
+TEST_CASE("an MPI rank that is killed ends the whole job with an error within 5 s") {
+#ifdef STARLING_MPI
+  const auto model = tests::data_file("stories260k/stories260K.bin");
+  if (!model) return;
+  Command job({program(), "generate", model->string(), "--prompt", "Once", "--tokens", std::to_string(kEndless), "--ctx",
+               "100000", "--nodes", "local:3", "--transport", "mpi"});
+  job.wait_for_output();
+  // The job is mpirun now; its ranks are the processes it started.
+  std::ifstream children("/proc/" + std::to_string(job.pid()) + "/task/" + std::to_string(job.pid()) + "/children");
+  pid_t rank = -1;
+  for (pid_t child; children >> child;) rank = child;
+  REQUIRE(rank > 0);
+  const auto start = Clock::now();
+  ::kill(rank, SIGKILL);
+  CHECK(job.wait() != 0);
+  CHECK(seconds_since(start) < 5);
+#endif
+}
