@@ -25,7 +25,7 @@ Clock::time_point soon() { return Clock::now() + 20s; }
 
 /// Listening sockets of ranks 1.. and a relay in front of them.
 struct Net {
-  Net(const char* link, int ranks) {
+  Net(const std::string& link, int ranks) {
     for (int rank = 1; rank < ranks; ++rank) {
       std::uint16_t port = 0;
       listeners.push_back(tools::listen_on_loopback(port));
