@@ -7,6 +7,7 @@
 #include <set>
 
 #include "comm/control.h"
+#include "comm/heartbeat.h"
 #include "comm/transports/piped.h"
 #include "comm/transports/scheme.h"
 
@@ -97,6 +98,7 @@ class NodeListener final : public Listener {
                 "{}: closed the connection during the handshake", address);
     transport->add(0, after_hello(master.id), std::move(master.pipe));
     try {
+      const Heartbeat heart(*transport, limits_.heartbeat_every);  // calling the others may take a while
       local += reach_lower(*transport, master.id);
       local += take_higher(*transport, master.id);
     } catch (const core::Error& error) {
@@ -259,6 +261,7 @@ Connected connect(std::span<const std::string> uris, const ConnectOptions& optio
   connected.nodes.push_back(options.self);
   int local = 0;
   try {
+    const Heartbeat heart(*transport, options.limits.heartbeat_every);  // for those who came before the last
     for (std::uint32_t rank = 1; rank < size; ++rank) {
       const std::string text = route(options, 0, static_cast<Rank>(rank), uris[rank - 1]);
       const Address address = parse_address(text);

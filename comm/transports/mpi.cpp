@@ -5,8 +5,8 @@
 #include <cstring>
 #include <deque>
 #include <mutex>
-#include <thread>
 
+#include <poll.h>
 #include <sched.h>
 
 #define OMPI_SKIP_MPICXX 1
@@ -205,7 +205,9 @@ class MpiSleeper final : public Sleeper {
     const bool again = now - last_ < std::chrono::milliseconds(5);
     nap_ = again ? std::min<Clock::duration>(nap_ + nap_ / 8, std::chrono::milliseconds(1)) : kFirst;
     const auto left = std::clamp<Clock::duration>(until - now, Clock::duration::zero(), nap_);
-    std::this_thread::sleep_for(left);
+    const auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(left).count();
+    const timespec nap{ns / 1'000'000'000, ns % 1'000'000'000};
+    ppoll(nullptr, 0, &nap, nullptr);
     last_ = Clock::now();
   }
 
@@ -244,7 +246,7 @@ void mpi_give_up(int status) {
   int running = 0;
   MPI_Initialized(&running);
   if (running) MPI_Abort(MPI_COMM_WORLD, status);
-  std::_Exit(status);
+  core::fail(core::Kind::usage, "no MPI job runs that could end with status {}", status);
 }
 
 }  // namespace starling::comm

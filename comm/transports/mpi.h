@@ -16,7 +16,7 @@ std::unique_ptr<Transport> mpi_world(const Limits& limits = {});
 bool under_mpi_launcher();
 
 /// Ends all processes of the job at once with this exit status (not 0). For the program's error path: the other
-/// ranks would wait for this one.
+/// ranks would wait for this one. Kind::usage when no job runs.
 [[noreturn]] void mpi_give_up(int status);
 
 }  // namespace starling::comm

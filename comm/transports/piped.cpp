@@ -59,10 +59,12 @@ void PipedTransport::add(Rank peer, LinkIdentity identity, std::unique_ptr<Pipe>
   identity.self = rank_;
   identity.peer = peer;
   const auto index = static_cast<std::size_t>(peer);
+  const std::lock_guard lock(links_mutex_);
   links_.at(index) = std::make_unique<Link>(identity, names_.at(index), std::move(pipe), limits_);
 }
 
 void PipedTransport::decorate(Rank peer, const std::function<std::unique_ptr<Pipe>(std::unique_ptr<Pipe>)>& wrap) {
+  const std::lock_guard lock(links_mutex_);
   link(peer).decorate(wrap);
 }
 
@@ -211,10 +213,13 @@ Rank PipedTransport::wait_any(std::span<const Rank> among, Deadline deadline) {
 }
 
 void PipedTransport::send_heartbeats() {
-  for (const auto& one : links_) {
-    if (!one || !one->try_acquire_sending()) continue;
-    one->heartbeat();
-    one->release_sending();
+  {
+    const std::lock_guard lock(links_mutex_);
+    for (const auto& one : links_) {
+      if (!one || !one->try_acquire_sending()) continue;
+      one->heartbeat();
+      one->release_sending();
+    }
   }
   sleeper_->housekeep();
 }

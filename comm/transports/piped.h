@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -18,7 +19,7 @@ class PipedTransport final : public Transport {
   /// Says goodbye to all peers without waiting, unless an exception is what ends it.
   ~PipedTransport() override;
 
-  /// session, epoch and sequences as in `identity`; its ranks are set here.
+  /// session, epoch and sequences as in `identity`; its ranks are set here. Heartbeats may run meanwhile.
   void add(Rank peer, LinkIdentity identity, std::unique_ptr<Pipe> pipe);
   void set_policy(const WaitPolicy& policy) { policy_ = policy; }
   void rename(Rank peer, std::string name) { names_.at(static_cast<std::size_t>(peer)) = std::move(name); }
@@ -53,6 +54,7 @@ class PipedTransport final : public Transport {
   WaitPolicy policy_;
   std::shared_ptr<void> kept_;  // released after the links and the sleeper
   std::unique_ptr<Sleeper> sleeper_;
+  std::mutex links_mutex_;  // add() and decorate() by the owner against send_heartbeats()
   std::vector<std::unique_ptr<Link>> links_;  // none for this rank itself and for peers that cannot be reached
   std::vector<Interest> interests_;
   Clock::time_point next_heartbeat_;

@@ -110,6 +110,29 @@ TEST_CASE("a second master hears that the node is busy, and comes in when the jo
   }
 }
 
+TEST_CASE("nodes that are ready early wait for those that are late") {
+  for (const std::string& scheme : kSchemes) {
+    CAPTURE(scheme);
+    comm::Limits limits;
+    limits.silence_max = 300ms;
+    limits.heartbeat_every = 50ms;
+    tests::SocketGroup group = tests::listening(scheme, 3, limits);
+    group.ranks.resize(3);
+    std::thread early([&] { group.ranks[1] = group.listeners[0]->accept(after(20s)); });
+    std::thread late([&] {
+      std::this_thread::sleep_for(1s);  // several times the silence limit
+      group.ranks[2] = group.listeners[1]->accept(after(20s));
+    });
+    group.ranks[0] = comm::connect(group.uris, tests::connect_options(limits)).transport;
+    early.join();
+    late.join();
+    tests::check_no_failures(tests::run_ranks_collect(group.ranks, [](comm::Transport& t) {
+      const comm::Heartbeat heart(t, 50ms);
+      tests::all_to_all(t);
+    }));
+  }
+}
+
 TEST_CASE("addresses that cannot be used are named") {
   comm::ConnectOptions options = tests::connect_options();
   const std::string dead = dead_address("tcp");

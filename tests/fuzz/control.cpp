@@ -1,8 +1,10 @@
 // Fuzz target: the control messages of the wire, and the first frame of a stranger at a node's front door.
+// covers: comm/control.cpp comm/transports/front_door.cpp
 #include <cstring>
 
 #include "comm/control.h"
 #include "comm/transports/front_door.h"
+#include "tests/fuzz/target.h"
 
 namespace {
 
@@ -35,8 +37,8 @@ void knock(core::Bytes input) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
-  const core::Bytes input = std::as_bytes(std::span(data + 1, size - 1));
-  try {
+  const core::Bytes input = tests::input(data + 1, size - 1);
+  tests::refuse_politely([&] {
     switch (data[0] % 7) {
       case 0: comm::encode_hello(comm::decode_hello(input, "fuzz")); break;
       case 1: comm::encode_refuse(comm::decode_refuse(input, "fuzz")); break;
@@ -48,13 +50,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         comm::Header header;
         header.kind = comm::Kind::hello;
         const auto bytes = comm::encode(header, input);
-        std::vector<std::byte> frame(bytes.begin(), bytes.end());
-        frame.insert(frame.end(), input.begin(), input.end());
+        std::vector<std::byte> frame(comm::kHeaderBytes + input.size());
+        std::copy(bytes.begin(), bytes.end(), frame.begin());
+        std::copy(input.begin(), input.end(), frame.begin() + comm::kHeaderBytes);
         knock(frame);
       }
     }
-  } catch (const core::Error&) {
-    // what a broken message must lead to
-  }
+  });
   return 0;
 }

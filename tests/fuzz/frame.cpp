@@ -1,8 +1,10 @@
 // Fuzz target: the wire header, and everything a link does with bytes from its peer.
+// covers: comm/frame.cpp
 #include <cstring>
 #include <vector>
 
 #include "comm/transports/link.h"
+#include "tests/fuzz/target.h"
 
 namespace {
 
@@ -32,11 +34,7 @@ void decode_header(core::Bytes input) {
   std::array<std::byte, comm::kHeaderBytes> header;
   std::memcpy(header.data(), input.data(), header.size());
   for (int sealed = 0; sealed < 2; ++sealed) {
-    try {
-      comm::decode(header, 1 << 20, "fuzz");
-    } catch (const core::Error&) {
-      // what a broken header must lead to
-    }
+    tests::refuse_politely([&] { comm::decode(header, 1 << 20, "fuzz"); });
     comm::seal(header);  // second round: damage that the checksum does not hide
   }
 }
@@ -64,23 +62,21 @@ void read_link(core::Bytes input, bool taking_in) {
   limits.frame_bytes_max = 1 << 16;
   limits.queue_bytes_max = 1 << 12;
   comm::Link link({0, 1, 0, 0, 0, 0}, "fuzz", std::make_unique<InputPipe>(input), limits);
-  try {
-    for (;;) {
+  tests::refuse_politely([&] {
+    for (;;) {  // every input ends, at the latest with the pipe
       if (taking_in) link.take_in();
       if (!link.poll()) continue;
       std::vector<std::byte> payload(link.front().length);
       while (!link.pull(payload)) continue;
     }
-  } catch (const core::Error&) {
-    // every input ends
-  }
+  });
 }
 
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
-  const core::Bytes input = std::as_bytes(std::span(data + 1, size - 1));
+  const core::Bytes input = tests::input(data + 1, size - 1);
   decode_header(input);
   if ((data[0] & 1) != 0) {
     read_link(input, (data[0] & 2) != 0);
