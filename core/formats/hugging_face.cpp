@@ -48,7 +48,7 @@ void read_rope(const JsonFields& root, const std::string& source, LlamaConfig& c
 }
 
 TokenId token_of(const nlohmann::json& value, std::string_view key, const JsonFields& root) {
-  if (!value.is_number_unsigned() || value.get<std::uint64_t>() > 0x7fffffffu) root.malformed(key, "is no token id");
+  root.require(value.is_number_unsigned() && value.get<std::uint64_t>() <= 0x7fffffffu, key, "is no token id");
   return value.get<TokenId>();
 }
 
@@ -71,8 +71,8 @@ HuggingFaceConfig decode_config_json(Bytes file, const std::string& source) {
   c.heads = root.required_integer("num_attention_heads");
   c.kv_heads = root.integer("num_key_value_heads").value_or(c.heads);
   const auto head_size = root.integer("head_dim");
-  if (!head_size && (c.heads <= 0 || c.width % c.heads != 0))
-    root.malformed("num_attention_heads", fmt::format("is {}, which does not divide hidden_size {}", c.heads, c.width));
+  root.require(head_size || (c.heads > 0 && c.width % c.heads == 0), "num_attention_heads",
+               "is {}, which does not divide hidden_size {}", c.heads, c.width);
   c.head_size = head_size ? *head_size : c.width / c.heads;
   c.vocabulary = root.required_integer("vocab_size");
   c.context = narrowed_to_window(root, root.required_integer("max_position_embeddings"));
@@ -112,13 +112,14 @@ std::map<std::string, std::string> decode_safetensors_index(Bytes file, const st
   const nlohmann::json parsed = parse_json_object(file, source);
   const JsonFields root(parsed, source);
   const auto weights = root.object("weight_map");
-  if (!weights) root.malformed("weight_map", "is missing");
+  root.require(weights.has_value(), "weight_map", "is missing");
   std::map<std::string, std::string> result;
   for (const auto& [tensor, unused] : root.find("weight_map")->items()) {
     std::string name = weights->required_text(tensor);
     // The index must not reach outside its own folder.
-    if (name.empty() || name == ".." || name.find('/') != std::string::npos || name.find('\0') != std::string::npos)
-      weights->malformed(tensor, "names no plain file");
+    const bool plain = !name.empty() && name != "." && name != ".." && name.find('/') == std::string::npos &&
+                       name.find('\0') == std::string::npos;
+    weights->require(plain, tensor, "names no plain file");
     result.emplace(tensor, std::move(name));
   }
   return result;

@@ -39,36 +39,32 @@ const nlohmann::json* JsonFields::find(std::string_view key) const {
   return found == value_.end() || found->is_null() ? nullptr : &*found;
 }
 
-void JsonFields::malformed(std::string_view key, const std::string& what) const {
-  fail(Kind::malformed, "{}: {}{}{} {}", source_, where_, where_.empty() ? "" : ".", key, what);
-}
-
 std::optional<std::int64_t> JsonFields::integer(std::string_view key) const {
   const auto* member = find(key);
   if (!member) return std::nullopt;
-  if (!member->is_number_integer()) malformed(key, "is not an integer");
-  if (member->is_number_unsigned() && member->get<std::uint64_t>() >> 63) malformed(key, "is above 2^63 - 1");
+  require(member->is_number_integer(), key, "is not an integer");
+  require(!member->is_number_unsigned() || member->get<std::uint64_t>() >> 63 == 0, key, "is above 2^63 - 1");
   return member->get<std::int64_t>();
 }
 
 std::optional<double> JsonFields::real(std::string_view key) const {
   const auto* member = find(key);
   if (!member) return std::nullopt;
-  if (!member->is_number()) malformed(key, "is not a number");
+  require(member->is_number(), key, "is not a number");
   return member->get<double>();
 }
 
 std::optional<bool> JsonFields::boolean(std::string_view key) const {
   const auto* member = find(key);
   if (!member) return std::nullopt;
-  if (!member->is_boolean()) malformed(key, "is not true or false");
+  require(member->is_boolean(), key, "is not true or false");
   return member->get<bool>();
 }
 
 std::optional<std::string> JsonFields::text(std::string_view key) const {
   const auto* member = find(key);
   if (!member) return std::nullopt;
-  if (!member->is_string()) malformed(key, "is not a string");
+  require(member->is_string(), key, "is not a string");
   return member->get<std::string>();
 }
 
@@ -82,19 +78,19 @@ const nlohmann::json& JsonFields::list(std::string_view key) const {
   static const nlohmann::json kEmpty = nlohmann::json::array();
   const auto* member = find(key);
   if (!member) return kEmpty;
-  if (!member->is_array()) malformed(key, "is not a list");
+  require(member->is_array(), key, "is not a list");
   return *member;
 }
 
 std::int64_t JsonFields::required_integer(std::string_view key) const {
   const auto value = integer(key);
-  if (!value) malformed(key, "is missing");
+  require(value.has_value(), key, "is missing");
   return *value;
 }
 
 std::string JsonFields::required_text(std::string_view key) const {
   auto value = text(key);
-  if (!value) malformed(key, "is missing");
+  require(value.has_value(), key, "is missing");
   return *std::move(value);
 }
 

@@ -41,7 +41,13 @@ class JsonFields {
   std::int64_t required_integer(std::string_view key) const;
   std::string required_text(std::string_view key) const;
 
-  [[noreturn]] void malformed(std::string_view key, const std::string& what) const;
+  /// Kind::malformed "source: object.key what" unless `condition` holds.
+  template <class... Args>
+  void require(bool condition, std::string_view key, fmt::format_string<Args...> what, Args&&... args) const {
+    if (!condition) [[unlikely]]
+      fail(Kind::malformed, "{}: {}{}{} {}", source_, where_, where_.empty() ? "" : ".", key,
+           fmt::format(what, std::forward<Args>(args)...));
+  }
   const std::string& source() const { return source_; }
 
  private:

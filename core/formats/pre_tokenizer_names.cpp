@@ -1,5 +1,7 @@
 #include "core/formats/pre_tokenizer_names.h"
 
+#include <algorithm>
+
 #include "core/formats/json_fields.h"
 
 namespace starling::core {
@@ -13,32 +15,34 @@ std::string_view type_of(const nlohmann::json& component) {
 
 const nlohmann::json* parts_of(const nlohmann::json& component) {
   if (type_of(component) != "Sequence") return nullptr;
-  for (const char* key : {"pretokenizers", "processors", "normalizers", "decoders"}) {
+  const nlohmann::json* result = nullptr;
+  for (const char* key : {"pretokenizers", "processors", "normalizers"}) {
     const auto parts = component.find(key);
-    if (parts != component.end() && parts->is_array()) return &*parts;
+    if (parts != component.end() && parts->is_array()) result = &*parts;
   }
-  return nullptr;
+  return result;
 }
 
 std::string split_name(const nlohmann::json& split, const std::string& source) {
   const JsonFields fields(split, source, "pre_tokenizer");
   const auto pattern = fields.object("pattern");
   const std::string expression = pattern ? pattern->text("Regex").value_or("") : "";
-  for (const PreTokenizerExpression& known : kPreTokenizers)
-    if (known.expression == expression) return std::string(known.name);
-  fail(Kind::unsupported, "{}: pre_tokenizer: the expression \"{}\" is not supported", source, expression);
+  const auto known = std::find_if(kPreTokenizers.begin(), kPreTokenizers.end(),
+                                  [&](const PreTokenizerExpression& entry) { return entry.expression == expression; });
+  check(known != kPreTokenizers.end(), Kind::unsupported, "{}: pre_tokenizer: the expression \"{}\" is not supported",
+        source, expression);
+  return std::string(known->name);
 }
 
 }  // namespace
 
-bool has_component(const nlohmann::json* component, std::string_view type) {
-  if (!component) return false;
-  if (type_of(*component) == type) return true;
+const nlohmann::json* find_component(const nlohmann::json* component, std::string_view type) {
+  if (!component) return nullptr;
+  if (type_of(*component) == type) return component;
   const auto* parts = parts_of(*component);
-  if (!parts) return false;
-  for (const auto& part : *parts)
-    if (type_of(part) == type) return true;
-  return false;
+  if (!parts) return nullptr;
+  const auto found = std::find_if(parts->begin(), parts->end(), [&](const auto& part) { return type_of(part) == type; });
+  return found == parts->end() ? nullptr : &*found;
 }
 
 std::string pre_tokenizer_name(const nlohmann::json& pre_tokenizer, const std::string& source) {
@@ -53,17 +57,14 @@ std::string pre_tokenizer_name(const nlohmann::json& pre_tokenizer, const std::s
       check(!fields.boolean("add_prefix_space").value_or(false), Kind::unsupported,
             "{}: pre_tokenizer: add_prefix_space is not supported for byte-level models", source);
       gpt2 = gpt2 || fields.boolean("use_regex").value_or(true);
-    } else if (type == "Digits" && fields.boolean("individual_digits").value_or(false)) {
-      digits = true;
     } else {
-      fail(Kind::unsupported, "{}: pre_tokenizer: '{}' is not supported here", source, type);
+      digits = type == "Digits" && fields.boolean("individual_digits").value_or(false);
+      check(digits, Kind::unsupported, "{}: pre_tokenizer: '{}' is not supported here", source, type);
     }
   };
-  if (const auto* parts = parts_of(pre_tokenizer)) {
-    for (const auto& part : *parts) take(part);
-  } else {
-    take(pre_tokenizer);
-  }
+  const nlohmann::json alone = nlohmann::json::array({pre_tokenizer});
+  const auto* parts = parts_of(pre_tokenizer);
+  for (const auto& part : parts ? *parts : alone) take(part);
   check(gpt2 != !name.empty() && !(digits && !gpt2), Kind::unsupported,
         "{}: pre_tokenizer: this combination of steps is not supported", source);
   return gpt2 ? (digits ? "starcoder" : "gpt-2") : name;

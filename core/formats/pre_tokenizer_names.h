@@ -41,7 +41,7 @@ std::string pre_tokenizer_name(const nlohmann::json& pre_tokenizer, const std::s
 /// The "pre_tokenizer" of that GGUF name. Kind::unsupported when its expression is not known here.
 nlohmann::ordered_json pre_tokenizer_json(std::string_view name, const std::string& target);
 
-/// Whether `component`, or a member of it if it is a Sequence, has that "type".
-bool has_component(const nlohmann::json* component, std::string_view type);
+/// `component`, or the first member of it if it is a Sequence, that has that "type"; nullptr without one.
+const nlohmann::json* find_component(const nlohmann::json* component, std::string_view type);
 
 }  // namespace starling::core

@@ -24,14 +24,14 @@ constexpr std::array kDtypes = std::to_array<Dtype>({
 });
 
 std::uint64_t bits_of(const std::string& dtype, const JsonFields& fields) {
-  for (const Dtype& known : kDtypes)
-    if (known.name == dtype) return known.bits;
-  fields.malformed("dtype", fmt::format("is \"{}\", which does not exist", dtype));
+  const auto known = std::find_if(kDtypes.begin(), kDtypes.end(), [&](const Dtype& d) { return d.name == dtype; });
+  fields.require(known != kDtypes.end(), "dtype", "is \"{}\", which does not exist", dtype);
+  return known->bits;
 }
 
 std::uint64_t unsigned_of(const nlohmann::json& value, const JsonFields& fields, std::string_view key) {
-  if (!value.is_number_unsigned() || value.get<std::uint64_t>() >> 62)
-    fields.malformed(key, "holds something else than sizes");
+  fields.require(value.is_number_unsigned() && value.get<std::uint64_t>() >> 62 == 0, key,
+                 "holds something else than sizes");
   return value.get<std::uint64_t>();
 }
 
@@ -39,10 +39,10 @@ std::uint64_t stored_bytes(const Shape& shape, std::uint64_t bits, const JsonFie
   std::uint64_t total = bits;
   for (const std::int64_t size : shape) {
     const auto product = checked_multiply(total, static_cast<std::uint64_t>(size));
-    if (!product) fields.malformed("shape", "overflows");
+    fields.require(product.has_value(), "shape", "overflows");
     total = *product;
   }
-  if (total % 8 != 0) fields.malformed("shape", "does not fill whole bytes");
+  fields.require(total % 8 == 0, "shape", "does not fill whole bytes");
   return total / 8;
 }
 
@@ -52,17 +52,16 @@ SafetensorsEntry read_entry(const std::string& name, const nlohmann::json& value
   entry.name = name;
   entry.dtype = fields.required_text("dtype");
   const nlohmann::json& shape = fields.list("shape");
-  if (!fields.find("shape") || shape.size() > kDimensionsMax) fields.malformed("shape", "is missing or too long");
+  fields.require(fields.find("shape") && shape.size() <= kDimensionsMax, "shape", "is missing or too long");
   for (const auto& size : shape) entry.shape.push_back(static_cast<std::int64_t>(unsigned_of(size, fields, "shape")));
   const nlohmann::json& offsets = fields.list("data_offsets");
-  if (offsets.size() != 2) fields.malformed("data_offsets", "is not [begin, end]");
+  fields.require(offsets.size() == 2, "data_offsets", "is not [begin, end]");
   entry.offset = unsigned_of(offsets[0], fields, "data_offsets");
   const std::uint64_t end = unsigned_of(offsets[1], fields, "data_offsets");
-  if (end < entry.offset) fields.malformed("data_offsets", "ends before it begins");
+  fields.require(end >= entry.offset, "data_offsets", "ends before it begins");
   entry.bytes = end - entry.offset;
   const std::uint64_t expected = stored_bytes(entry.shape, bits_of(entry.dtype, fields), fields);
-  if (entry.bytes != expected)
-    fields.malformed("data_offsets", fmt::format("spans {} bytes, the shape takes {}", entry.bytes, expected));
+  fields.require(entry.bytes == expected, "data_offsets", "spans {} bytes, the shape takes {}", entry.bytes, expected);
   return entry;
 }
 
@@ -89,9 +88,9 @@ void place(Safetensors& file, std::uint64_t data_start, std::uint64_t file_bytes
 Safetensors decode_safetensors(Bytes bytes, const std::string& source) {
   Reader reader(bytes, source);
   const auto length = reader.number<std::uint64_t>("header length");
-  if (length > kHeaderMax) reader.malformed("header length", "{} bytes, at most {} allowed", length, kHeaderMax);
+  reader.require(length <= kHeaderMax, "header length", "{} bytes, at most {} allowed", length, kHeaderMax);
   const Bytes text = reader.take(length, "header");
-  if (text.empty() || text.front() != std::byte{'{'}) reader.malformed("header", "does not start with {{");
+  reader.require(!text.empty() && text.front() == std::byte{'{'}, "header", "does not start with {{");
   const nlohmann::json header = parse_json_object(text, source, {.bytes_max = kHeaderMax, .depth_max = 4});
   Safetensors file;
   for (const auto& [name, value] : header.items()) {

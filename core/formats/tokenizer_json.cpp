@@ -35,17 +35,17 @@ std::vector<AddedToken> read_added(const JsonFields& root, const std::string& so
 /// Pieces by id, from the model's vocabulary and the added tokens; ids that nobody has become unused pieces.
 void read_pieces(const JsonFields& model, const std::vector<AddedToken>& added, const std::string& source, Vocabulary& v) {
   const auto* tokens = model.find("vocab");
-  if (!tokens || !tokens->is_object()) model.malformed("vocab", "is no object of tokens");
+  model.require(tokens && tokens->is_object(), "vocab", "is no object of tokens");
   std::vector<std::pair<std::int64_t, std::string>> entries;
   for (const auto& [token, id] : tokens->items()) {
-    if (!id.is_number_integer()) model.malformed("vocab", fmt::format("has no number for \"{}\"", token));
+    model.require(id.is_number_integer(), "vocab", "has no number for \"{}\"", token);
     entries.emplace_back(id.get<std::int64_t>(), token);
   }
   for (const AddedToken& token : added)
     if (!tokens->contains(token.content)) entries.emplace_back(token.id, token.content);
   std::int64_t count = 0;
   for (const auto& [id, token] : entries) {
-    if (id < 0 || id >= kTokensMax) model.malformed("vocab", fmt::format("gives \"{}\" the id {}", token, id));
+    model.require(id >= 0 && id < kTokensMax, "vocab", "gives \"{}\" the id {}", token, id);
     count = std::max(count, id + 1);
   }
   check(count > 0 && count <= static_cast<std::int64_t>(entries.size()) + kHolesMax, Kind::malformed,
@@ -54,7 +54,7 @@ void read_pieces(const JsonFields& model, const std::vector<AddedToken>& added, 
   v.kinds.assign(v.pieces.size(), PieceKind::unused);
   for (auto& [id, token] : entries) {
     const auto i = static_cast<std::size_t>(id);
-    if (v.kinds[i] != PieceKind::unused) model.malformed("vocab", fmt::format("has the id {} twice", id));
+    model.require(v.kinds[i] == PieceKind::unused, "vocab", "has the id {} twice", id);
     v.pieces[i] = std::move(token);
     v.kinds[i] = PieceKind::normal;
   }
@@ -88,7 +88,7 @@ void read_kinds(const JsonFields& model, const std::vector<AddedToken>& added, c
 void read_merges(const JsonFields& model, Vocabulary& v) {
   for (const auto& merge : model.list("merges")) {
     const bool pair = merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string();
-    if (!pair && !merge.is_string()) model.malformed("merges", fmt::format("holds no pair at {}", v.merges.size()));
+    model.require(pair || merge.is_string(), "merges", "holds no pair at {}", v.merges.size());
     v.merges.push_back(pair ? merge[0].get<std::string>() + " " + merge[1].get<std::string>() : merge.get<std::string>());
   }
 }
@@ -99,9 +99,9 @@ void scores_from_merges(const JsonFields& model, const Ids& ids, Vocabulary& v) 
   for (std::size_t rank = 0; rank < v.merges.size(); ++rank) {
     const std::string& merge = v.merges[rank];
     const std::size_t gap = merge.find(' ', 1);
-    if (gap == std::string::npos) model.malformed("merges", fmt::format("holds no pair at {}", rank));
+    model.require(gap != std::string::npos, "merges", "holds no pair at {}", rank);
     const auto id = id_of(ids, merge.substr(0, gap) + merge.substr(gap + 1));
-    if (!id) model.malformed("merges", fmt::format("makes \"{}\", which is no token", merge));
+    model.require(id.has_value(), "merges", "makes \"{}\", which is no token", merge);
     float& score = v.scores[static_cast<std::size_t>(*id)];
     if (score == kNeverMergedScore) score = -static_cast<float>(rank);
   }
@@ -112,12 +112,13 @@ void scores_from_merges(const JsonFields& model, const Ids& ids, Vocabulary& v) 
 void read_space_rules(const JsonFields& root, const std::string& source, Vocabulary& v) {
   const auto* normalizer = root.find("normalizer");
   const auto* pre = root.find("pre_tokenizer");
-  const bool replaces = has_component(normalizer, "Replace") || has_component(pre, "Metaspace");
+  const auto* metaspace = find_component(pre, "Metaspace");
+  const bool replaces = find_component(normalizer, "Replace") || metaspace;
   check(replaces, Kind::unsupported, "{}: normalizer: a BPE model that does not write spaces as U+2581 is not supported",
         source);
-  v.add_space_prefix = has_component(normalizer, "Prepend");
-  if (has_component(pre, "Metaspace")) {
-    const JsonFields fields(*pre, source, "pre_tokenizer");
+  v.add_space_prefix = find_component(normalizer, "Prepend") != nullptr;
+  if (metaspace) {
+    const JsonFields fields(*metaspace, source, "pre_tokenizer");
     v.add_space_prefix = fields.text("prepend_scheme").value_or("always") != "never" &&
                          fields.boolean("add_prefix_space").value_or(true);
   }
@@ -134,7 +135,7 @@ void read_template(const nlohmann::json& processor, const Ids& ids, const std::s
     const auto token = part.object("SpecialToken");
     if (!token) continue;
     const auto id = id_of(ids, token->required_text("id"));
-    if (!id) token->malformed("id", "is no token");
+    token->require(id.has_value(), "id", "is no token");
     (behind ? v.eos : v.bos) = id;
     (behind ? v.add_eos : v.add_bos) = true;
   }
@@ -165,7 +166,7 @@ Vocabulary decode_tokenizer_json(Bytes file, const std::string& source) {
   const nlohmann::json parsed = parse_json_object(file, source, kLimits);
   const JsonFields root(parsed, source);
   const auto model = root.object("model");
-  if (!model) root.malformed("model", "is missing");
+  root.require(model.has_value(), "model", "is missing");
   const std::string type = model->text("type").value_or("BPE");
   check(type == "BPE", Kind::unsupported, "{}: model.type: '{}' is not supported, only BPE", source, type);
   Vocabulary v;
@@ -175,10 +176,10 @@ Vocabulary decode_tokenizer_json(Bytes file, const std::string& source) {
   read_kinds(*model, added, ids, v);
   read_merges(*model, v);
   const auto* pre = root.find("pre_tokenizer");
-  if (has_component(pre, "ByteLevel")) {
+  if (find_component(pre, "ByteLevel")) {
     v.model = TokenizerModel::byte_level_bpe;
     const auto* normalizer = root.find("normalizer");
-    check(!normalizer || has_component(normalizer, "NFC"), Kind::unsupported,
+    check(!normalizer || find_component(normalizer, "NFC"), Kind::unsupported,
           "{}: normalizer: only NFC is supported for byte-level models", source);
     v.pre = pre_tokenizer_name(*pre, source);
     v.ignore_merges = model->boolean("ignore_merges").value_or(false);
