@@ -127,7 +127,8 @@ void PipedTransport::wait(std::span<const Rank> asked, const Link* writing, cons
     if (done()) return;
     now = Clock::now();
   } while (now - start < policy_.spin && now < deadline);
-  for (; now - start < policy_.spin + policy_.give_way && now < deadline; now = Clock::now()) {
+  const Clock::time_point awake_until = std::min(deadline, start + policy_.awake_max);
+  for (int turn = 0; turn < policy_.turns && Clock::now() < awake_until; ++turn) {
     sched_yield();
     if (done()) return;
   }
