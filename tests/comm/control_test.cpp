@@ -10,7 +10,7 @@ using namespace starling;
 namespace {
 
 comm::Hello example() {
-  return {comm::Role::peer, 3, 2, 5, {"küche", 4, std::uint64_t{8} << 30, "avx2", "0.1.0"}};
+  return {comm::Role::peer, 3, 2, 5, {"k\u00fcche", 4, std::uint64_t{8} << 30, "avx2", "0.1.0"}};
 }
 
 }  // namespace
@@ -21,7 +21,7 @@ TEST_CASE("control messages come back as they were") {
   CHECK(hello.rank == 3);
   CHECK(hello.your_rank == 2);
   CHECK(hello.size == 5);
-  CHECK(hello.node.name == "küche");
+  CHECK(hello.node.name == "k\u00fcche");
   CHECK(hello.node.threads == 4);
   CHECK(hello.node.memory_bytes == std::uint64_t{8} << 30);
   CHECK(hello.node.simd == "avx2");
