@@ -1,4 +1,5 @@
 // Fuzz target: the control messages of the wire, and the first frame of a stranger at a node's front door.
+// covers: comm/control.cpp
 #include <cstring>
 
 #include "comm/control.h"

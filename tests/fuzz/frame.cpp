@@ -1,4 +1,5 @@
 // Fuzz target: the wire header, and everything a link does with bytes from its peer.
+// covers: comm/frame.cpp
 #include <cstring>
 #include <vector>
 
