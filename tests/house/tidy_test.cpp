@@ -126,7 +126,7 @@ TEST_CASE("headers guard themselves and stay in the namespace of their folder") 
     const bool per_target = file.text.find("defined(HWY_TARGET_TOGGLE)") != std::string::npos;
     if (!per_target && file.text.find("#pragma once") == std::string::npos)
       findings.push_back(file.path + ": no #pragma once");
-    if (kLibraries.count(file.folder) != 0 && file.text.find("namespace ") != std::string::npos &&
+    if (kLibraries.count(file.folder) != 0 && file.text.find("namespace starling") != std::string::npos &&
         file.text.find("namespace starling::" + file.folder) == std::string::npos)
       findings.push_back(file.path + ": not in namespace starling::" + file.folder);
   }

@@ -80,5 +80,8 @@ function(starling_library name)
   endforeach()
   target_link_libraries(${name} PUBLIC starling_flags ${rooms} ${starling_dependencies_${name}})
   target_compile_definitions(${name} PUBLIC $<$<BOOL:${STARLING_MPI}>:STARLING_MPI=1>)
+  if(name STREQUAL comm)  # whoever uses comm may meet Cap'n Proto's headers; see the file
+    target_compile_options(${name} PUBLIC "SHELL:$<$<COMPILE_LANG_AND_ID:CXX,Clang>:-include comm/kj_clang.h>")
+  endif()
   set_target_properties(${name} PROPERTIES OUTPUT_NAME starling_${name})
 endfunction()
