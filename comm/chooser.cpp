@@ -29,19 +29,23 @@ class Trial {
     if (sum == Sum::exact) parts_.resize(elements_max);
   }
 
-  /// The median seconds of `calls` calls on this rank.
+  /// The seconds of one of `calls` calls on this rank: the median over groups of them.
   double run(const Collective& algorithm, std::size_t elements, std::uint64_t calls) {
-    std::vector<double> seconds(calls);
+    std::vector<double> seconds;
+    const std::span<float> total = std::span(total_).first(elements);
     // All begin together, else the first call would measure who was late.
     barrier(transport_, deadline_);
-    for (double& s : seconds) {
+    while (calls > 0) {
+      const std::uint64_t group = std::min<std::uint64_t>(calls, kTimedTogether);
       const auto begin = Clock::now();
-      const std::span<float> total = std::span(total_).first(elements);
-      if (sum_ == Sum::exact)
-        algorithm.sum_exact(transport_, scratch_, std::span(parts_).first(elements), total, deadline_);
-      else
-        algorithm.sum_fast(transport_, scratch_, total, deadline_);
-      s = std::chrono::duration<double>(Clock::now() - begin).count();
+      for (std::uint64_t i = 0; i < group; ++i) {
+        if (sum_ == Sum::exact)
+          algorithm.sum_exact(transport_, scratch_, std::span(parts_).first(elements), total, deadline_);
+        else
+          algorithm.sum_fast(transport_, scratch_, total, deadline_);
+      }
+      seconds.push_back(std::chrono::duration<double>(Clock::now() - begin).count() / static_cast<double>(group));
+      calls -= group;
     }
     return median(std::move(seconds));
   }
@@ -98,7 +102,8 @@ Choice choose_for(Transport& transport, Trial& trial, std::size_t elements, Sum 
   for (int block = -1; block < kBlocks; ++block) {  // the first one warms up and corrects the expectation
     for (Runner& r : runners) {
       const double wanted = block < 0 ? 4 : share / std::max(r.expected_s, 1e-6);
-      const auto calls = static_cast<std::uint64_t>(std::clamp(wanted, 1.0, static_cast<double>(kCallsMax)));
+      auto calls = static_cast<std::uint64_t>(std::clamp(wanted, 1.0, static_cast<double>(kCallsMax)));
+      if (calls > kTimedTogether) calls -= calls % kTimedTogether;
       const auto begin = Clock::now();
       const double seconds = run_everywhere(transport, trial, r.index, elements, calls, options.deadline);
       // The mean, not the median: on a busy machine a few calls take most of the time.

@@ -43,6 +43,10 @@ struct ChooserOptions {
   Deadline deadline = kNoDeadline;  // of the whole measurement
 };
 
+/// Calls that are timed as one, each counting its share. After an all-reduce without a centre the ranks finish at
+/// different times and begin the next one so: of single calls a rank sees long and short ones in turn.
+inline constexpr int kTimedTogether = 8;
+
 /// Every rank of the group calls with the same arguments. At most 64 sizes of at least one element.
 Selection choose(Transport& transport, Scratch& scratch, core::Sum sum, std::span<const std::size_t> elements,
                  const ChooserOptions& options = {});

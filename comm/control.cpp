@@ -1,11 +1,6 @@
 #include "comm/control.h"
 
-#include <cstring>
-
-#include <capnp/message.h>
-#include <capnp/serialize.h>
-#include <kj/exception.h>
-
+#include "comm/message.h"
 #include "comm/wire.capnp.h"
 
 namespace starling::comm {
@@ -20,33 +15,9 @@ capnp::Text::Reader text(const std::string& s) { return {s.c_str(), s.size()}; }
 
 std::string shortened(std::string_view s) { return std::string(s.substr(0, kTextBytesMax)); }
 
-std::vector<std::byte> flatten(capnp::MessageBuilder& message) {
-  const kj::Array<capnp::word> words = capnp::messageToFlatArray(message);
-  const auto bytes = words.asBytes();
-  std::vector<std::byte> result(bytes.size());
-  std::memcpy(result.data(), bytes.begin(), bytes.size());
-  return result;
-}
-
-/// Runs `read` on the message's root. The one place where Cap'n Proto's exceptions become ours.
 template <class T, class Read>
-auto unpack(core::Bytes bytes, std::string_view peer, const char* what, Read read) {
-  constexpr auto malformed = core::Kind::malformed;
-  core::check(bytes.size() <= kControlBytesMax, malformed, "{}: a {} message of {} bytes, limit {}", peer, what,
-              bytes.size(), kControlBytesMax);
-  core::check(!bytes.empty() && bytes.size() % sizeof(capnp::word) == 0, malformed,
-              "{}: a {} message of {} bytes is no whole number of words", peer, what, bytes.size());
-  kj::Array<capnp::word> words = kj::heapArray<capnp::word>(bytes.size() / sizeof(capnp::word));
-  std::memcpy(words.asBytes().begin(), bytes.data(), bytes.size());
-  capnp::ReaderOptions options;
-  options.traversalLimitInWords = 4 * words.size();  // lists and texts are read once; some slack for far pointers
-  options.nestingLimit = 8;
-  try {
-    capnp::FlatArrayMessageReader reader(words, options);
-    return read(reader.getRoot<T>());
-  } catch (const kj::Exception& error) {
-    core::fail(malformed, "{}: broken {} message: {}", peer, what, error.getDescription().cStr());
-  }
+auto unpack(core::Bytes bytes, std::string_view peer, std::string_view what, Read&& read) {
+  return decode_message<T>(bytes, peer, what, std::forward<Read>(read), kControlBytesMax);
 }
 
 std::string str(capnp::Text::Reader reader) { return {reader.begin(), reader.size()}; }
@@ -54,22 +25,21 @@ std::string str(capnp::Text::Reader reader) { return {reader.begin(), reader.siz
 }  // namespace
 
 std::vector<std::byte> encode_hello(const Hello& hello) {
-  capnp::MallocMessageBuilder message;
-  auto root = message.initRoot<wire::Hello>();
-  root.setRole(static_cast<wire::Hello::Role>(hello.role));
-  root.setRank(hello.rank);
-  root.setYourRank(hello.your_rank);
-  root.setSize(hello.size);
-  auto node = root.initNode();
   const std::string name = hello.node.name.substr(0, 200);
   const std::string simd = hello.node.simd.substr(0, 200);
   const std::string version = hello.node.version.substr(0, 200);
-  node.setName(text(name));
-  node.setThreads(static_cast<std::uint32_t>(hello.node.threads));
-  node.setMemoryBytes(hello.node.memory_bytes);
-  node.setSimd(text(simd));
-  node.setVersion(text(version));
-  return flatten(message);
+  return encode_message<wire::Hello>([&](wire::Hello::Builder out) {
+    out.setRole(static_cast<wire::Hello::Role>(hello.role));
+    out.setRank(hello.rank);
+    out.setYourRank(hello.your_rank);
+    out.setSize(hello.size);
+    auto node = out.initNode();
+    node.setName(text(name));
+    node.setThreads(static_cast<std::uint32_t>(hello.node.threads));
+    node.setMemoryBytes(hello.node.memory_bytes);
+    node.setSimd(text(simd));
+    node.setVersion(text(version));
+  });
 }
 
 Hello decode_hello(core::Bytes bytes, std::string_view peer) {
@@ -99,10 +69,8 @@ Hello decode_hello(core::Bytes bytes, std::string_view peer) {
 }
 
 std::vector<std::byte> encode_refuse(std::string_view reason) {
-  capnp::MallocMessageBuilder message;
   const std::string cut = shortened(reason);
-  message.initRoot<wire::Refuse>().setReason(text(cut));
-  return flatten(message);
+  return encode_message<wire::Refuse>([&](wire::Refuse::Builder out) { out.setReason(text(cut)); });
 }
 
 std::string decode_refuse(core::Bytes bytes, std::string_view peer) {
@@ -111,12 +79,11 @@ std::string decode_refuse(core::Bytes bytes, std::string_view peer) {
 }
 
 std::vector<std::byte> encode_abort(const Abort& abort) {
-  capnp::MallocMessageBuilder message;
-  auto root = message.initRoot<wire::Abort>();
   const std::string cut = shortened(abort.reason);
-  root.setKind(static_cast<std::uint16_t>(abort.kind));
-  root.setReason(text(cut));
-  return flatten(message);
+  return encode_message<wire::Abort>([&](wire::Abort::Builder out) {
+    out.setKind(static_cast<std::uint16_t>(abort.kind));
+    out.setReason(text(cut));
+  });
 }
 
 Abort decode_abort(core::Bytes bytes, std::string_view peer) {
@@ -129,10 +96,10 @@ Abort decode_abort(core::Bytes bytes, std::string_view peer) {
 }
 
 std::vector<std::byte> encode_peers(const std::vector<std::string>& addresses) {
-  capnp::MallocMessageBuilder message;
-  auto list = message.initRoot<wire::Peers>().initAddresses(static_cast<unsigned>(addresses.size()));
-  for (std::size_t i = 0; i < addresses.size(); ++i) list.set(static_cast<unsigned>(i), text(addresses[i]));
-  std::vector<std::byte> bytes = flatten(message);
+  std::vector<std::byte> bytes = encode_message<wire::Peers>([&](wire::Peers::Builder out) {
+    auto list = out.initAddresses(static_cast<unsigned>(addresses.size()));
+    for (std::size_t i = 0; i < addresses.size(); ++i) list.set(static_cast<unsigned>(i), text(addresses[i]));
+  });
   core::check(bytes.size() <= kControlBytesMax, core::Kind::usage, "the addresses of {} ranks take {} bytes, limit {}",
               addresses.size(), bytes.size(), kControlBytesMax);
   return bytes;
@@ -150,19 +117,18 @@ std::vector<std::string> decode_peers(core::Bytes bytes, std::string_view peer) 
 }
 
 std::vector<std::byte> encode_linked(const Linked& linked) {
-  capnp::MallocMessageBuilder message;
-  auto root = message.initRoot<wire::Linked>();
-  auto ranks = root.initUnreachable(static_cast<unsigned>(linked.unreachable.size()));
-  auto reasons = root.initReasons(static_cast<unsigned>(linked.unreachable.size()));
   core::ensure(linked.reasons.size() == linked.unreachable.size(), "a linked message needs a reason for each rank");
   // Many reasons share the message's bound; the first ones say enough.
   const std::size_t each_max = std::min<std::size_t>(200, 32000 / (linked.unreachable.size() + 1));
-  for (std::size_t i = 0; i < linked.unreachable.size(); ++i) {
-    const std::string cut = linked.reasons[i].substr(0, each_max);
-    ranks.set(static_cast<unsigned>(i), linked.unreachable[i]);
-    reasons.set(static_cast<unsigned>(i), text(cut));
-  }
-  return flatten(message);
+  return encode_message<wire::Linked>([&](wire::Linked::Builder out) {
+    auto ranks = out.initUnreachable(static_cast<unsigned>(linked.unreachable.size()));
+    auto reasons = out.initReasons(static_cast<unsigned>(linked.unreachable.size()));
+    for (std::size_t i = 0; i < linked.unreachable.size(); ++i) {
+      const std::string cut = linked.reasons[i].substr(0, each_max);
+      ranks.set(static_cast<unsigned>(i), linked.unreachable[i]);
+      reasons.set(static_cast<unsigned>(i), text(cut));
+    }
+  });
 }
 
 Linked decode_linked(core::Bytes bytes, std::string_view peer) {

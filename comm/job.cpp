@@ -16,7 +16,7 @@ std::vector<std::byte> encode_job(const Job& job) {
 }
 
 Job decode_job(core::Bytes bytes, std::string_view peer) {
-  return decode_message<wire::Job>(bytes, peer, [](wire::Job::Reader in) {
+  return decode_message<wire::Job>(bytes, peer, "job", [](wire::Job::Reader in) {
     Job job;
     job.service = in.getService();
     const auto settings = in.getSettings();

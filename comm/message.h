@@ -28,23 +28,25 @@ std::vector<std::byte> encode_message(Fill&& fill) {
   return result;
 }
 
-/// `use` gets a reader of T over `bytes` and returns what it made of it. Kind::malformed naming `peer` when the
-/// bytes are no such message, are longer than kMessageBytesMax, or nest or expand beyond sensible bounds.
+/// `use` gets a reader of T over `bytes` and returns what it made of it. Kind::malformed naming `peer` and `what`
+/// ("hello", ...) when the bytes are no such message, are more than `bytes_max`, or nest or expand beyond sensible
+/// bounds.
 template <class T, class Use>
-auto decode_message(core::Bytes bytes, std::string_view peer, Use&& use) {
-  core::check(bytes.size() <= kMessageBytesMax && bytes.size() % sizeof(capnp::word) == 0, core::Kind::malformed,
-              "{}: control message of {} bytes: expected a multiple of 8, at most {}", peer, bytes.size(),
-              kMessageBytesMax);
+auto decode_message(core::Bytes bytes, std::string_view peer, std::string_view what, Use&& use,
+                    std::size_t bytes_max = kMessageBytesMax) {
+  core::check(!bytes.empty() && bytes.size() <= bytes_max && bytes.size() % sizeof(capnp::word) == 0,
+              core::Kind::malformed, "{}: a {} message of {} bytes, expected a multiple of {}, at most {}", peer, what,
+              bytes.size(), sizeof(capnp::word), bytes_max);
   std::vector<capnp::word> words(bytes.size() / sizeof(capnp::word));
-  if (!words.empty()) std::memcpy(words.data(), bytes.data(), bytes.size());
+  std::memcpy(words.data(), bytes.data(), bytes.size());
   capnp::ReaderOptions options;
-  options.traversalLimitInWords = 4 * kMessageBytesMax / sizeof(capnp::word);
-  options.nestingLimit = 16;
+  options.traversalLimitInWords = 4 * words.size();  // everything is read once; some slack for far pointers
+  options.nestingLimit = 8;
   try {
     capnp::FlatArrayMessageReader reader(kj::ArrayPtr<const capnp::word>(words.data(), words.size()), options);
     return use(reader.getRoot<T>());
-  } catch (const kj::Exception& e) {
-    core::fail(core::Kind::malformed, "{}: control message: {}", peer, e.getDescription().cStr());
+  } catch (const kj::Exception& error) {
+    core::fail(core::Kind::malformed, "{}: broken {} message: {}", peer, what, error.getDescription().cStr());
   }
 }
 

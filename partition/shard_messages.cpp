@@ -122,7 +122,7 @@ constexpr std::int64_t kRowsMax = std::int64_t{1} << 16;
 }  // namespace
 
 ShardJob decode_shard_job(core::Bytes bytes, std::string_view peer) {
-  return comm::decode_message<wire::ShardJob>(bytes, peer, [&](wire::ShardJob::Reader in) {
+  return comm::decode_message<wire::ShardJob>(bytes, peer, "shard job", [&](wire::ShardJob::Reader in) {
     ShardJob job;
     const auto shape = in.getShape();
     job.config.width = shape.getWidth();
@@ -153,7 +153,7 @@ ShardJob decode_shard_job(core::Bytes bytes, std::string_view peer) {
 }
 
 TensorHeader decode_tensor_header(core::Bytes bytes, std::string_view peer) {
-  return comm::decode_message<wire::Tensor>(bytes, peer, [&](wire::Tensor::Reader in) {
+  return comm::decode_message<wire::Tensor>(bytes, peer, "tensor", [&](wire::Tensor::Reader in) {
     TensorHeader header;
     header.layer = in.getLayer();
     check(in.getRole() < kRoles, Kind::malformed, "{}: role: {} of {}", peer, in.getRole(), kRoles);
@@ -166,13 +166,13 @@ TensorHeader decode_tensor_header(core::Bytes bytes, std::string_view peer) {
 }
 
 Ready decode_ready(core::Bytes bytes, std::string_view peer) {
-  return comm::decode_message<wire::Ready>(bytes, peer, [&](wire::Ready::Reader in) {
+  return comm::decode_message<wire::Ready>(bytes, peer, "ready", [&](wire::Ready::Reader in) {
     return Ready{in.getWeightBytes(), in.getKvBytes(), in.getLoadMs()};
   });
 }
 
 ShardReport decode_shard_report(core::Bytes bytes, std::string_view peer) {
-  return comm::decode_message<wire::Report>(bytes, peer, [&](wire::Report::Reader in) {
+  return comm::decode_message<wire::Report>(bytes, peer, "report", [&](wire::Report::Reader in) {
     ShardReport report;
     report.weight_bytes = in.getWeightBytes();
     report.kv_bytes = in.getKvBytes();

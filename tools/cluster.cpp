@@ -61,7 +61,24 @@ std::vector<std::string> own_arguments() {
   core::fail(Kind::missing, "--transport mpi: cannot start mpirun: {} (package openmpi-bin)", core::last_error);
 }
 
+/// By Highway's names; a node may be built for a processor that is not known here, which then is a recent one.
+bool fuses_multiply_add(const std::string& simd) {
+  static constexpr std::string_view kWithout[] = {"SSE2", "SSSE3", "SSE4", "EMU128", "SCALAR"};
+  return std::find(std::begin(kWithout), std::end(kWithout), simd) == std::end(kWithout);
+}
+
 }  // namespace
+
+std::string unlike_arithmetic(const std::vector<comm::NodeInfo>& nodes) {
+  std::string without;
+  for (const comm::NodeInfo& node : nodes)
+    if (!fuses_multiply_add(node.simd)) without += fmt::format("{}{} ({})", without.empty() ? "" : ", ", node.name, node.simd);
+  const auto fusing = [](const comm::NodeInfo& node) { return fuses_multiply_add(node.simd); };
+  if (without.empty() || std::none_of(nodes.begin(), nodes.end(), fusing)) return "";
+  return fmt::format("no fused multiply-add on {}, but on the other nodes: results are right, but their last bits "
+                     "depend on how the model is cut",
+                     without);
+}
 
 Cluster::Cluster(const ClusterOptions& options) {
   if (options.mpi_ranks()) become_mpirun(*options.mpi_ranks());
@@ -130,7 +147,8 @@ void Cluster::connect_nodes(const std::vector<std::string>& uris, comm::NodeInfo
   comm::Connected connected = comm::connect(uris, connect);
   transport_ = std::move(connected.transport);
   nodes_ = std::move(connected.nodes);
-  missing_links_ = std::move(connected.missing_links);
+  if (!connected.missing_links.empty()) notes_.push_back(std::move(connected.missing_links));
+  if (std::string note = unlike_arithmetic(nodes_); !note.empty()) notes_.push_back(std::move(note));
 }
 
 void Cluster::join_mpi([[maybe_unused]] int threads) {

@@ -18,6 +18,10 @@
 
 namespace starling::tools {
 
+/// Empty, or a sentence: some of these nodes multiply and add in one rounding step and others in two, so that
+/// results depend on which of them computes what.
+std::string unlike_arithmetic(const std::vector<comm::NodeInfo>& nodes);
+
 class Cluster {
  public:
   /// Returns when all ranks are joined. With --transport mpi outside of an MPI job it does not return: the
@@ -38,7 +42,8 @@ class Cluster {
   bool local() const { return local_; }
   /// Shares that a hosts file fixed; empty otherwise.
   const std::vector<double>& shares() const { return shares_; }
-  const std::string& missing_links() const { return missing_links_; }
+  /// What the user should know about this cluster, a sentence each: links that are missing, unlike processors.
+  const std::vector<std::string>& notes() const { return notes_; }
   const std::optional<LinkCheck>& link_check() const { return link_check_; }
 
   /// A rank other than 0 of an MPI job: it serves (serve()) instead of running the command.
@@ -57,7 +62,7 @@ class Cluster {
   std::vector<comm::NodeInfo> nodes_;
   std::vector<double> shares_;
   bool local_ = true;
-  std::string missing_links_;
+  std::vector<std::string> notes_;
   std::optional<LinkCheck> link_check_;
   LocalNodes processes_;
   std::unique_ptr<Relay> relay_;

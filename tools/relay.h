@@ -23,7 +23,7 @@ struct LinkCheck {
   double round_trip_ms = 0;     // of one byte, median; asked for: twice the delay
   double bytes_per_s = 0;       // of a push of `pushed_bytes`
   std::uint64_t pushed_bytes = 0;
-  bool ok = false;              // both within 5 %; the round trip also when it is within 0.1 ms
+  bool ok = false;              // what was asked for is met within 5 %; a delay also within 0.1 ms of round trip
 };
 
 /// "link delay=1ms,rate=300mbit: round trip 2.03 ms (+1.5 %), 37.4 MB/s (-0.3 %): as asked".

@@ -4,7 +4,6 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
-#include <cstring>
 #include <thread>
 
 #include <sys/epoll.h>
@@ -23,7 +22,6 @@ using core::Kind;
 using sim::Time;
 using namespace std::chrono_literals;
 
-constexpr Time kNever = Time::max();
 /// A sleeping process wakes this much late here and there: the rest of a wait is spun.
 constexpr Time kSpin = 50us;
 constexpr std::uint64_t kChunkBytesMax = 64 << 10;
@@ -41,52 +39,11 @@ double slower(double a, double b) { return a <= 0 ? b : b <= 0 ? a : std::min(a,
 
 }  // namespace
 
-struct RelayLoop::Node {
-  explicit Node(const sim::LinkSpec& spec) : link(spec), up(spec.bytes_per_s), down(spec.bytes_per_s) {}
-  sim::LinkSpec link;
-  sim::Bucket up, down;
-};
-
 struct RelayLoop::Door {
   Descriptor listener;
   int from, to;
   std::string host;
   std::uint16_t port;
-};
-
-/// One direction of a connection.
-struct RelayLoop::Pipe {
-  struct Chunk {
-    std::vector<std::byte> data;  // empty: the end of the stream
-    std::size_t written = 0;
-    sim::Passage at_receiver;     // when its bits reach the receiver's bucket
-    Time release = kNever;        // known once it has passed that bucket
-  };
-
-  int in = -1, out = -1;
-  Node* from = nullptr;
-  Node* to = nullptr;
-  Time delay{0};
-  std::uint64_t chunk_max = 0, queue_max = 0;
-  std::deque<Chunk> queue;
-  std::size_t passed = 0;  // chunks at the front that have passed the receiver's bucket
-  std::uint64_t queued = 0;
-  bool read_end = false, blocked = false, done = false;
-  Time seen = kNever;  // when bytes that are still unread were known to wait; kNever: none were
-
-  bool may_read() const { return !read_end && queued < queue_max; }
-  Time next_event() const {
-    Time next = passed < queue.size() ? queue[passed].at_receiver.first : kNever;
-    if (passed > 0 && !blocked) next = std::min(next, queue.front().release);
-    return next;
-  }
-};
-
-struct RelayLoop::Connection {
-  std::array<Descriptor, 2> sockets;
-  std::array<Pipe, 2> pipes;  // pipes[i] reads from sockets[i]
-  std::array<std::uint32_t, 2> interest{0, 0};
-  bool broken = false;
 };
 
 RelayLoop::RelayLoop(const std::vector<sim::LinkSpec>& links)
@@ -127,10 +84,10 @@ void RelayLoop::accept_all(Door& door) {
       continue;
     }
     set_no_delay(near);
-    auto connection = std::make_unique<Connection>();
+    auto connection = std::make_unique<RelayConnection>();
     connection->sockets = {std::move(near), std::move(far)};
     for (int i = 0; i < 2; ++i) {
-      Pipe& pipe = connection->pipes[static_cast<std::size_t>(i)];
+      RelayPipe& pipe = connection->pipes[static_cast<std::size_t>(i)];
       pipe.in = connection->sockets[static_cast<std::size_t>(i)].get();
       pipe.out = connection->sockets[static_cast<std::size_t>(1 - i)].get();
       pipe.from = &nodes_[static_cast<std::size_t>(i == 0 ? door.from : door.to)];
@@ -148,11 +105,11 @@ void RelayLoop::accept_all(Door& door) {
   }
 }
 
-void RelayLoop::update_interest(Connection& connection) {
+void RelayLoop::update_interest(RelayConnection& connection) {
   for (std::size_t i = 0; i < 2; ++i) {
     std::uint32_t wanted = 0;
-    if (connection.pipes[i].may_read()) wanted |= EPOLLIN;
-    if (connection.pipes[1 - i].blocked) wanted |= EPOLLOUT;
+    if (!connection.lost[i] && connection.pipes[i].may_read()) wanted |= EPOLLIN;
+    if (!connection.lost[i] && connection.pipes[1 - i].blocked) wanted |= EPOLLOUT;
     std::uint32_t& current = connection.interest[i];
     if (wanted == current) continue;
     // A socket without interest is taken out: epoll would go on reporting its hang-up.
@@ -166,42 +123,37 @@ void RelayLoop::update_interest(Connection& connection) {
   }
 }
 
-void RelayLoop::read_chunk(Pipe& pipe, Time time) {
+bool RelayLoop::read_chunk(RelayPipe& pipe, Time time) {
   // One chunk a turn: a busy connection does not keep the others' chunks waiting for their release.
   const ssize_t n = ::recv(pipe.in, buffer_.data(), pipe.chunk_max, 0);
-  if (n < 0) {
-    if (errno != EAGAIN && errno != EINTR) pipe.read_end = pipe.done = true;
-    return;
-  }
+  if (n < 0) return errno == EAGAIN || errno == EINTR;
   std::vector<std::byte> data(buffer_.begin(), buffer_.begin() + n);
   // What waited while this process was kept from running, or read enough ahead, was sent when it was seen.
   const Time sent = std::min(time, pipe.seen) - advance_;
   int waiting = 0;
   pipe.seen = ::ioctl(pipe.in, FIONREAD, &waiting) == 0 && waiting > 0 ? time : kNever;
-  const sim::Passage out = pipe.from->up.pass({sent, sent}, data.size());
-  pipe.read_end = n == 0;
-  pipe.queued += data.size();
-  pipe.queue.push_back({std::move(data), 0, {out.first + pipe.delay, out.last + pipe.delay}, kNever});
+  pipe.push(std::move(data), n == 0 ? RelayPipe::End::stream : RelayPipe::End::none, sent);
+  return true;
 }
 
 void RelayLoop::pass_arrivals(Time time) {
   for (;;) {
-    Pipe* earliest = nullptr;
+    RelayPipe* earliest = nullptr;
     for (const auto& connection : connections_)
-      for (Pipe& pipe : connection->pipes)
+      for (RelayPipe& pipe : connection->pipes)
         if (pipe.passed < pipe.queue.size() && pipe.queue[pipe.passed].at_receiver.first <= time &&
             (!earliest || pipe.queue[pipe.passed].at_receiver.first < earliest->queue[earliest->passed].at_receiver.first))
           earliest = &pipe;
     if (!earliest) return;
-    Pipe::Chunk& chunk = earliest->queue[earliest->passed++];
+    RelayPipe::Chunk& chunk = earliest->queue[earliest->passed++];
     chunk.release = earliest->to->down.pass(chunk.at_receiver, chunk.data.size()).last;
   }
 }
 
-bool RelayLoop::release(Pipe& pipe, Time time) {
+bool RelayLoop::release(RelayPipe& pipe, Time time) {
   pipe.blocked = false;
   while (pipe.passed > 0 && pipe.queue.front().release <= time) {
-    Pipe::Chunk& chunk = pipe.queue.front();
+    RelayPipe::Chunk& chunk = pipe.queue.front();
     while (chunk.written < chunk.data.size()) {
       const ssize_t n = ::send(pipe.out, chunk.data.data() + chunk.written, chunk.data.size() - chunk.written, MSG_NOSIGNAL);
       if (n < 0 && errno == EINTR) continue;
@@ -212,7 +164,8 @@ bool RelayLoop::release(Pipe& pipe, Time time) {
       if (n < 0) return false;
       chunk.written += static_cast<std::size_t>(n);
     }
-    if (chunk.data.empty()) {
+    if (chunk.end == RelayPipe::End::reset) return false;
+    if (chunk.end == RelayPipe::End::stream) {
       ::shutdown(pipe.out, SHUT_WR);
       pipe.done = true;
     }
@@ -223,7 +176,7 @@ bool RelayLoop::release(Pipe& pipe, Time time) {
   return true;
 }
 
-void RelayLoop::reset(Connection& connection) {
+void RelayLoop::reset(RelayConnection& connection) {
   const linger hard{1, 0};
   for (Descriptor& socket : connection.sockets) {
     ::setsockopt(socket.get(), SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
@@ -232,14 +185,28 @@ void RelayLoop::reset(Connection& connection) {
   connection.broken = true;
 }
 
-void RelayLoop::handle(Connection& connection, int fd, std::uint32_t events) {
+/// One end is gone. The other learns of it as over a real link: after what was sent before.
+void RelayLoop::lose(RelayConnection& connection, std::size_t end) {
+  if (connection.broken || connection.lost[end]) return;
+  connection.lost[end] = true;
+  if (connection.lost[1 - end]) return reset(connection);
+  connection.pipes[1 - end].give_up();
+  connection.pipes[end].push({}, RelayPipe::End::reset, now() - advance_);
+}
+
+void RelayLoop::handle(RelayConnection& connection, int fd, std::uint32_t events) {
   const std::size_t i = connection.sockets[0].get() == fd ? 0 : 1;
-  if ((events & EPOLLERR) != 0) return reset(connection);
-  if ((events & (EPOLLIN | EPOLLHUP)) != 0 && connection.pipes[i].may_read()) {
-    Pipe& pipe = connection.pipes[i];
-    read_chunk(pipe, now());
-    if (pipe.done) return reset(connection);  // reading failed: the sender reset the connection
+  RelayPipe& pipe = connection.pipes[i];
+  if ((events & EPOLLERR) != 0) {
+    // Bytes that came before the reset are still to be had.
+    std::size_t had = 0;
+    do had = pipe.queue.size();
+    while (!pipe.read_end && read_chunk(pipe, now()) && pipe.queue.size() > had);
+    lose(connection, i);
+  } else if ((events & (EPOLLIN | EPOLLHUP)) != 0 && pipe.may_read() && !read_chunk(pipe, now())) {
+    lose(connection, i);
   }
+  if (connection.broken) return;
   if ((events & EPOLLOUT) != 0) connection.pipes[1 - i].blocked = false;
   update_interest(connection);
 }
@@ -247,7 +214,7 @@ void RelayLoop::handle(Connection& connection, int fd, std::uint32_t events) {
 Time RelayLoop::next_event() const {
   Time next = kNever;
   for (const auto& connection : connections_)
-    for (const Pipe& pipe : connection->pipes) next = std::min(next, pipe.next_event());
+    for (const RelayPipe& pipe : connection->pipes) next = std::min(next, pipe.next_event());
   return next;
 }
 
@@ -294,8 +261,14 @@ void RelayLoop::run(int stop) {
     const Time time = now();
     pass_arrivals(time);
     for (const auto& connection : connections_) {
-      for (Pipe& pipe : connection->pipes)
-        if (!connection->broken && !pipe.blocked && !pipe.queue.empty() && !release(pipe, time)) reset(*connection);
+      for (std::size_t i = 0; i < 2; ++i) {
+        RelayPipe& pipe = connection->pipes[i];
+        if (connection->broken || pipe.blocked || pipe.queue.empty() || release(pipe, time)) continue;
+        if (connection->lost[i])
+          reset(*connection);  // what it sent has arrived, and so does its end
+        else
+          lose(*connection, 1 - i);
+      }
       if (!connection->broken) update_interest(*connection);
     }
     std::erase_if(connections_, [](const auto& c) { return c->broken || (c->pipes[0].done && c->pipes[1].done); });

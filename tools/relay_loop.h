@@ -5,13 +5,12 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "sim/link.h"
-#include "tools/descriptor.h"
+#include "tools/relay_pipe.h"
 
 namespace starling::tools {
 
@@ -33,28 +32,27 @@ class RelayLoop {
   void run(int stop = -1);
 
  private:
-  struct Node;
   struct Door;
-  struct Pipe;
-  struct Connection;
 
   void accept_all(Door& door);
-  void handle(Connection& connection, int fd, std::uint32_t events);
-  void read_chunk(Pipe& pipe, sim::Time now);
+  void handle(RelayConnection& connection, int fd, std::uint32_t events);
+  /// False when the sender has reset its connection.
+  bool read_chunk(RelayPipe& pipe, sim::Time now);
   /// Lets due chunks enter the receivers' buckets, in the order in which their first bits arrive.
   void pass_arrivals(sim::Time now);
-  /// Writes due chunks; false when the connection broke.
-  bool release(Pipe& pipe, sim::Time now);
-  void update_interest(Connection& connection);
-  void reset(Connection& connection);
+  /// Writes due chunks; false when the receiver is gone, or a reset of the sender is due.
+  bool release(RelayPipe& pipe, sim::Time now);
+  void update_interest(RelayConnection& connection);
+  void lose(RelayConnection& connection, std::size_t end);
+  void reset(RelayConnection& connection);
   sim::Time next_event() const;
   void wait(sim::Time until);
   void dispatch(int timeout_ms);
 
   Descriptor epoll_, timer_;
-  std::vector<Node> nodes_;
+  std::vector<RelayNode> nodes_;
   std::vector<std::unique_ptr<Door>> doors_;
-  std::vector<std::unique_ptr<Connection>> connections_;
+  std::vector<std::unique_ptr<RelayConnection>> connections_;
   std::vector<std::byte> buffer_;
   sim::Time advance_{0};
   int stop_ = -1;

@@ -3,8 +3,10 @@
 #include <cerrno>
 #include <thread>
 
+#include <linux/sockios.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -34,9 +36,17 @@ class TcpPipe final : public Pipe {
     fd_ = socket.release();
   }
   ~TcpPipe() override {
+    // Input that nobody reads turns the close into a reset, which may overtake our last words: it is read until
+    // they have arrived, as far as that does not take long.
+    constexpr auto kLinger = std::chrono::milliseconds(100);
     shutdown(fd_, SHUT_WR);
-    std::byte rest[4096];  // unread input would turn the close into a reset, which may overtake our last words
-    for (int i = 0; i < 256 && recv(fd_, rest, sizeof rest, MSG_DONTWAIT) > 0; ++i) continue;
+    for (const Deadline until = after(kLinger);;) {
+      std::byte rest[4096];
+      for (int i = 0; i < 256 && recv(fd_, rest, sizeof rest, MSG_DONTWAIT) > 0; ++i) continue;
+      int unsent = 0;
+      if (ioctl(fd_, SIOCOUTQ, &unsent) != 0 || unsent == 0 || Clock::now() >= until) break;
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
     close(fd_);
   }
 

@@ -3,6 +3,10 @@
 #include <algorithm>
 #include <cstring>
 
+#include <sched.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
 namespace starling::comm {
 
 namespace {
@@ -37,11 +41,33 @@ long milliseconds_until(Deadline until) {
   return std::chrono::ceil<std::chrono::milliseconds>(left).count();
 }
 
-void poll(std::vector<zmq::pollitem_t>& items, Deadline until) {
+/// Under the lock of `shared`; ends early when another thread wants it.
+void poll(const ZmqShared& shared, std::vector<zmq::pollitem_t>& items, Deadline until) {
+  items.push_back({nullptr, shared.mutex.wake_fd(), ZMQ_POLLIN, 0});
   zmq_poll(items.data(), static_cast<int>(items.size()), milliseconds_until(until));  // early ends do no harm
 }
 
 }  // namespace
+
+ZmqMutex::ZmqMutex() : wake_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+  core::check(wake_ >= 0, core::Kind::overloaded, "ZeroMQ: {}", core::last_error);
+}
+
+ZmqMutex::~ZmqMutex() { ::close(wake_); }
+
+void ZmqMutex::lock() {
+  if (mutex_.try_lock()) return;
+  ++waiting_;
+  ::eventfd_write(wake_, 1);
+  mutex_.lock();
+  --waiting_;
+}
+
+void ZmqMutex::give_way() {
+  eventfd_t rings = 0;
+  ::eventfd_read(wake_, &rings);
+  while (waiting_ > 0) sched_yield();
+}
 
 ZmqSocket::ZmqSocket(ZmqShared& shared, zmq::socket_type type, int events)
     : socket_(shared.context, type), monitor_(shared.context, zmq::socket_type::pair) {
@@ -160,7 +186,7 @@ class DealerPipe final : public ZmqPipe {
       pump();
       core::check(!channel_.closed, core::Kind::unreachable, "{}: no connection", address.text());
       core::check(Clock::now() < deadline, core::Kind::timeout, "{}: no connection in time", address.text());
-      if (!connected_) poll(items, deadline);
+      if (!connected_) zmq_poll(items.data(), static_cast<int>(items.size()), milliseconds_until(deadline));
     }
   }
   ~DealerPipe() override {
@@ -210,8 +236,9 @@ class ZmqSleeper final : public Sleeper {
         met = met || channel.closed || (interest.read && channel.has_input());
         pipe->socket().add_to(items_);
       }
-      if (!met) poll(items_, until);
+      if (!met) poll(*shared_, items_, until);
     }
+    shared_->mutex.give_way();
     if (router) router->step_door();
   }
   void housekeep() override {
@@ -235,9 +262,10 @@ class ZmqEntrance final : public Entrance {
       const std::lock_guard lock(router_->shared().mutex);
       std::vector<zmq::pollitem_t> items;
       router_->socket().add_to(items);
-      poll(items, until);
+      poll(router_->shared(), items, until);
       router_->pump();
     }
+    router_->shared().mutex.give_way();
     router_->step_door();
   }
 

@@ -3,6 +3,7 @@
 // a slow reader stops one sender and not the whole ROUTER.
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <map>
 #include <memory>
@@ -20,10 +21,33 @@ inline constexpr std::size_t kZmqChunkBytes = 64 << 10;
 /// Messages on their way to one peer at most, of kZmqChunkBytes each.
 inline constexpr std::uint64_t kZmqWindow = 256;
 
-/// What all sockets of one medium share. ZeroMQ sockets are not thread-safe: the lock goes over all of them.
+/// ZeroMQ sockets are not thread-safe: one lock goes over all of a medium. A sleeping thread holds it too, and a
+/// heartbeat must not wait until that thread has slept enough: whoever finds the lock taken rings, and the sleeper,
+/// which polls wake_fd() beside its sockets, gives way.
+class ZmqMutex {
+ public:
+  ZmqMutex();
+  ~ZmqMutex();
+  ZmqMutex(const ZmqMutex&) = delete;
+  ZmqMutex& operator=(const ZmqMutex&) = delete;
+
+  void lock();
+  void unlock() { mutex_.unlock(); }
+  /// Readable when another thread waits for the lock.
+  int wake_fd() const { return wake_; }
+  /// Not under the lock: returns when those who rang have had it.
+  void give_way();
+
+ private:
+  std::mutex mutex_;
+  std::atomic<int> waiting_{0};
+  int wake_;
+};
+
+/// What all sockets of one medium share.
 struct ZmqShared {
   zmq::context_t context{1};
-  std::mutex mutex;
+  ZmqMutex mutex;
   int monitors = 0;  // names their inproc addresses
 };
 

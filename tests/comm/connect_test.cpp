@@ -110,8 +110,8 @@ TEST_CASE("a second master hears that the node is busy, and comes in when the jo
   }
 }
 
-TEST_CASE("TCP nodes that are ready early wait for those that are late") {
-  for (const std::string scheme : {"tcp"}) {
+TEST_CASE("nodes that are ready early wait for those that are late") {
+  for (const std::string& scheme : kSchemes) {
     CAPTURE(scheme);
     comm::Limits limits;
     limits.silence_max = 300ms;

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "comm/control.h"
+#include "comm/job.h"
 #include "comm/transports/front_door.h"
 #include "tests/fuzz/target.h"
 
@@ -39,13 +40,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size == 0) return 0;
   const core::Bytes input = tests::input(data + 1, size - 1);
   tests::refuse_politely([&] {
-    switch (data[0] % 7) {
+    switch (data[0] % 8) {
       case 0: comm::encode_hello(comm::decode_hello(input, "fuzz")); break;
       case 1: comm::encode_refuse(comm::decode_refuse(input, "fuzz")); break;
       case 2: comm::encode_abort(comm::decode_abort(input, "fuzz")); break;
       case 3: comm::encode_peers(comm::decode_peers(input, "fuzz")); break;
       case 4: comm::encode_linked(comm::decode_linked(input, "fuzz")); break;
       case 5: knock(input); break;
+      case 7: comm::encode_job(comm::decode_job(input, "fuzz")); break;
       default: {  // a first frame whose checksums are right
         comm::Header header;
         header.kind = comm::Kind::hello;

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include "core/error.h"
+#include "tests/golden_files.h"
 
 using namespace starling;
 using partition::ShardJob;
@@ -86,4 +87,28 @@ TEST_CASE("tensor announcements keep their shape") {
   CHECK(back.shape == core::Shape{64, 96});
   const partition::TensorHeader norm{0, partition::Role::ffn_norm, core::Type::f32, {64}};
   CHECK(partition::decode_tensor_header(partition::encode(norm), "master").shape == core::Shape{64});
+}
+
+TEST_CASE("shard messages have the bytes they had when the wire format was fixed") {
+  using tests::as_string;
+  using tests::tagged;
+  tests::GoldenFiles files;
+  ShardJob job = valid_job();
+  files["job"] = tagged(0, as_string(partition::encode(job)));
+  job.config.rope_divisors.assign(4, 2.5f);
+  job.sum = core::Sum::fast;
+  files["job_scaled_rope"] = tagged(0, as_string(partition::encode(job)));
+  job.slice.ffn_begin = 33;
+  files["job_uncut_unit"] = tagged(0, as_string(partition::encode(job)));
+  job.kv_type = static_cast<core::Type>(77);
+  files["job_unknown_type"] = tagged(0, as_string(partition::encode(job)));
+  for (std::uint16_t i = 0; i < partition::kRoles; ++i) {
+    const auto role = static_cast<partition::Role>(i);
+    const bool vector = role == partition::Role::attention_norm || role == partition::Role::ffn_norm;
+    const partition::TensorHeader header{i, role, core::Type::q8_0, vector ? core::Shape{64} : core::Shape{96, 64}};
+    files["tensor_" + std::string(partition::to_string(role))] = tagged(1, as_string(partition::encode(header)));
+  }
+  files["ready"] = tagged(2, as_string(partition::encode(partition::Ready{1 << 20, 1 << 10, 12.5})));
+  files["report"] = tagged(3, as_string(partition::encode(partition::ShardReport{1, 2, 3, 4, 5, 6.5, 7.5, 8.5})));
+  tests::compare_or_write("shard_messages", files);
 }

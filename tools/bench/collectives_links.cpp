@@ -50,15 +50,20 @@ class Bench {
   const comm::LinkCost& link() const { return selection_.link; }
 
  private:
+  /// Microseconds of one call, for every group of calls that are timed together.
   std::vector<float> run(const Collective& c, int calls) {
-    std::vector<float> us(static_cast<std::size_t>(calls));
-    for (float& t : us) {
+    std::vector<float> us;
+    while (calls > 0) {
+      const int group = std::min(calls, comm::kTimedTogether);
       const auto begin = comm::Clock::now();
-      if (options_.sum == core::Sum::exact)
-        c.sum_exact(transport_, scratch_, parts_, values_, comm::after(kCallLimit));
-      else
-        c.sum_fast(transport_, scratch_, values_, comm::after(kCallLimit));
-      t = std::chrono::duration<float, std::micro>(comm::Clock::now() - begin).count();
+      for (int i = 0; i < group; ++i) {
+        if (options_.sum == core::Sum::exact)
+          c.sum_exact(transport_, scratch_, parts_, values_, comm::after(kCallLimit));
+        else
+          c.sum_fast(transport_, scratch_, values_, comm::after(kCallLimit));
+      }
+      us.push_back(std::chrono::duration<float, std::micro>(comm::Clock::now() - begin).count() / static_cast<float>(group));
+      calls -= group;
     }
     return us;
   }
@@ -71,7 +76,7 @@ class Bench {
     return static_cast<int>(std::clamp(options_.seconds_max * 1e6 / us, 5.0, static_cast<double>(options_.repetitions)));
   }
 
-  /// On rank 0 the greatest time of each call over all ranks.
+  /// On rank 0 the greatest of each time over all ranks.
   std::vector<float> slowest_of(std::vector<float> us) {
     const auto size = static_cast<std::size_t>(transport_.size());
     std::vector<float> all(transport_.rank() == 0 ? us.size() * size : 0);
@@ -86,10 +91,10 @@ class Bench {
     double best = HUGE_VAL, chosen = 0;
     for (std::size_t i = 0; i < slowest.size(); ++i) {
       const std::string name(comm::collectives()[i].name);
-      const std::size_t calls = slowest[i].size();
+      const std::size_t times_taken = slowest[i].size();
       const Times times = summarise(std::move(slowest[i]));
       row["algorithms"].push_back({{"name", name}, {"median_us", times.median_us}, {"p99_us", times.p99_us},
-                                   {"predicted_us", choice.candidates.at(i).predicted_us}, {"calls", calls}});
+                                   {"predicted_us", choice.candidates.at(i).predicted_us}, {"times", times_taken}});
       best = std::min(best, times.median_us);
       if (name == choice.algorithm) chosen = times.median_us;
     }
@@ -240,7 +245,12 @@ int run_link_rank(const CollectivesOptions& options) {
   const std::unique_ptr<comm::Transport> transport = listener->accept(comm::after(std::chrono::seconds(30)));
   comm::Heartbeat heartbeat(*transport, comm::Limits{}.heartbeat_every);
   Bench bench(*transport, options);
-  for (const std::uint64_t bytes : options.sizes) bench.measure(bytes);
+  try {
+    for (const std::uint64_t bytes : options.sizes) bench.measure(bytes);
+  } catch (const core::Error& error) {
+    comm::abort_session(*transport, error);
+    throw;
+  }
   return 0;
 }
 

@@ -16,6 +16,7 @@
 #include "core/models/load.h"
 #include "core/text/tokenizer.h"
 #include "partition/generate.h"
+#include "tools/bench/combinations.h"
 #include "tools/cluster.h"
 #include "tools/command.h"
 #include "tools/measure.h"
@@ -31,16 +32,20 @@ using core::TokenId;
 struct Options {
   std::vector<std::string> models;
   std::string prompts;
-  std::vector<int> ranks{1, 2, 3, 4, 5, 8};
+#ifdef STARLING_MPI
+  std::vector<std::string> transports{"inproc", "tcp", "zmq", "mpi"};
+#else
   std::vector<std::string> transports{"inproc", "tcp", "zmq"};
+#endif
+  std::vector<int> ranks{1, 2, 3, 4, 5, 8};
   std::vector<std::string> shares{"even", "falling", "zero"};
   std::vector<std::string> algorithms;
   std::vector<std::int64_t> chunks{64};
   std::int64_t tokens = 200;
-  int every = 1;
+  bool pairs = false;
   int random_prompts = 0;
   bool forced = false;
-  bool mpi_child = false;
+  std::vector<std::string> mpi_child;  // what a rank of an MPI job runs
   bool json = false;
 };
 
@@ -157,44 +162,37 @@ void compare(const Subject& subject, const std::vector<partition::Generation>& r
   }
 }
 
-/// Every combination over the ranks of one cluster. `index` numbers all combinations, for --every.
-void run_cluster(Cluster& cluster, const std::string& transport, const std::vector<Subject>& subjects,
-                 const Options& options, int& index, Tally& tally) {
+using Combinations = std::span<const Combination>;
+
+/// All of one transport and one number of ranks.
+void run_cluster(Cluster& cluster, Combinations combinations, const std::vector<Subject>& subjects, const Options& options,
+                 Tally& tally) {
   const int ranks = cluster.size();
-  for (const Subject& subject : subjects)
-    for (const std::string& shares : options.shares)
-      for (const std::string& algorithm : options.algorithms)
-        for (const std::int64_t chunk : options.chunks) {
-          if (index++ % options.every != 0) continue;
-          const std::string what = fmt::format("{} {} x{} {} {} chunk {}", subject.name, transport, ranks, shares,
-                                               algorithm, chunk == 0 ? "whole" : std::to_string(chunk));
-          const auto shard = shard_options(subject, shares_of(shares, ranks), chunk, options.tokens, algorithm);
-          const auto start = comm::Clock::now();
-          compare(subject, run_all(subject, shard, options.tokens, cluster.transport(), cluster.threads()), what, tally);
-          if (!options.mpi_child)
-            fmt::print(stderr, "{} ({:.1f} s)\n", what,
-                       std::chrono::duration<double>(comm::Clock::now() - start).count());
-        }
+  for (const Combination& c : combinations) {
+    const Subject& subject = subjects.at(c.model);
+    const std::string what = fmt::format("{} {} x{} {} {} chunk {}", subject.name, c.transport, ranks, c.shares, c.algorithm,
+                                         c.chunk == 0 ? "whole" : std::to_string(c.chunk));
+    const auto shard = shard_options(subject, shares_of(c.shares, ranks), c.chunk, options.tokens, c.algorithm);
+    const auto start = comm::Clock::now();
+    compare(subject, run_all(subject, shard, options.tokens, cluster.transport(), cluster.threads()), what, tally);
+    if (options.mpi_child.empty())
+      fmt::print(stderr, "{} ({:.1f} s)\n", what, std::chrono::duration<double>(comm::Clock::now() - start).count());
+  }
 }
 
 /// The ranks of an MPI job are started by mpirun: this program again, which prints its own tally.
-void run_mpi(const Options& options, int ranks, int& index, Tally& tally) {
+void run_mpi(Combinations combinations, const Options& options, Tally& tally) {
+  const int ranks = combinations.front().ranks;
   std::vector<std::string> command{"mpirun", "-n", std::to_string(ranks), "--oversubscribe"};
   if (::geteuid() == 0) command.emplace_back("--allow-run-as-root");
   command.insert(command.end(), {std::filesystem::read_symlink(kOwnProgram).string(), "bench", "equality"});
   command.insert(command.end(), options.models.begin(), options.models.end());
-  const auto list = [&](const char* name, const auto& values) {
-    command.push_back(name);
-    command.push_back(fmt::format("{}", fmt::join(values, ",")));
-  };
-  list("--shares", options.shares);
-  list("--allreduce", options.algorithms);
-  list("--chunks", options.chunks);
   if (!options.prompts.empty()) command.insert(command.end(), {"--prompts", options.prompts});
   if (options.random_prompts > 0) command.insert(command.end(), {"--random", std::to_string(options.random_prompts)});
   if (options.forced) command.emplace_back("--forced");
-  command.insert(command.end(), {"--tokens", std::to_string(options.tokens), "--every",
-                                 std::to_string(options.every), "--mpi-child", "--json"});
+  command.insert(command.end(), {"--tokens", std::to_string(options.tokens), "--json"});
+  for (const Combination& c : combinations) command.insert(command.end(), {"--mpi-child", to_text(c)});
+  const auto start = comm::Clock::now();
   constexpr auto kPatience = std::chrono::hours(6);
   const std::string output = run_command(command, comm::Clock::now() + kPatience).output;
   const std::size_t begin = output.rfind("{\"combinations");  // mpirun may have remarks of its own
@@ -204,7 +202,8 @@ void run_mpi(const Options& options, int ranks, int& index, Tally& tally) {
   tally.generations += result.at("generations").get<int>();
   tally.different += result.at("different").get<int>();
   for (const auto& failure : result.at("failures")) tally.failures.push_back(failure);
-  index += result.at("combinations").get<int>();
+  fmt::print(stderr, "mpi x{}: {} combinations, {} different ({:.1f} s)\n", ranks, result.at("combinations").get<int>(),
+             result.at("different").get<int>(), std::chrono::duration<double>(comm::Clock::now() - start).count());
 }
 
 int finish(const Options& options, const Tally& tally, double seconds) {
@@ -223,36 +222,54 @@ int finish(const Options& options, const Tally& tally, double seconds) {
   return tally.different == 0 && tally.combinations > 0 ? 0 : 1;
 }
 
+std::vector<Subject> load_subjects(const Options& options) {
+  std::vector<Subject> subjects;
+  for (const std::string& model : options.models) subjects.push_back(load_subject(model, options));
+  return subjects;
+}
+
+int run_mpi_rank(const Options& options) {
+  const auto start = comm::Clock::now();
+  ClusterOptions cluster_options;
+  cluster_options.nodes = "mpi";
+  Cluster cluster(cluster_options);
+  if (cluster.is_worker()) return cluster.serve();
+  std::vector<Combination> combinations;
+  for (const std::string& text : options.mpi_child) {
+    combinations.push_back(parse_combination(text));
+    combinations.back().transport = "mpi";
+  }
+  Tally tally;
+  run_cluster(cluster, combinations, load_subjects(options), options, tally);
+  return finish(options, tally, std::chrono::duration<double>(comm::Clock::now() - start).count());
+}
+
 int run(Options options) {
   const auto start = comm::Clock::now();
   if (options.algorithms.empty())
     for (const comm::Collective& c : comm::collectives()) options.algorithms.emplace_back(c.name);
   check(options.prompts.empty() != (options.random_prompts <= 0), Kind::usage, "give one of --prompts and --random");
-  check(options.every >= 1, Kind::usage, "--every {}: at least 1", options.every);
-  std::vector<Subject> subjects;
+  if (!options.mpi_child.empty()) return run_mpi_rank(options);
+  std::vector<Combination> all = combinations(
+      {options.transports, options.ranks, options.models.size(), options.shares, options.algorithms, options.chunks});
+  if (options.pairs) all = covering_pairs(all);
+  const std::vector<Subject> subjects = load_subjects(options);
   Tally tally;
-  int index = 0;
-  if (options.mpi_child) {
-    ClusterOptions cluster_options;
-    cluster_options.nodes = "mpi";
-    Cluster cluster(cluster_options);
-    if (cluster.is_worker()) return cluster.serve();
-    for (const std::string& model : options.models) subjects.push_back(load_subject(model, options));
-    run_cluster(cluster, "mpi", subjects, options, index, tally);
-  } else {
-    for (const std::string& model : options.models) subjects.push_back(load_subject(model, options));
-    for (const std::string& transport : options.transports)
-      for (const int ranks : options.ranks) {
-        if (transport == "mpi") {
-          run_mpi(options, ranks, index, tally);
-          continue;
-        }
-        ClusterOptions cluster_options;
-        cluster_options.nodes = "local:" + std::to_string(ranks);
-        cluster_options.transport = transport;
-        Cluster cluster(cluster_options);
-        run_cluster(cluster, transport, subjects, options, index, tally);
-      }
+  for (auto begin = all.begin(); begin != all.end();) {
+    const auto end = std::find_if(begin, all.end(), [&](const Combination& c) {
+      return c.transport != begin->transport || c.ranks != begin->ranks;
+    });
+    const Combinations together(begin, end);
+    if (begin->transport == "mpi") {
+      run_mpi(together, options, tally);
+    } else {
+      ClusterOptions cluster_options;
+      cluster_options.nodes = "local:" + std::to_string(begin->ranks);
+      cluster_options.transport = begin->transport;
+      Cluster cluster(cluster_options);
+      run_cluster(cluster, together, subjects, options, tally);
+    }
+    begin = end;
   }
   return finish(options, tally, std::chrono::duration<double>(comm::Clock::now() - start).count());
 }
@@ -273,8 +290,8 @@ std::function<int()> equality(CLI::App& app) {
   app.add_option("--allreduce", o->algorithms, "algorithms (default: all)")->delimiter(',');
   app.add_option("--chunks", o->chunks, "prefill chunks, 0: the whole prompt")->delimiter(',')->capture_default_str();
   app.add_option("--tokens", o->tokens, "tokens a prompt")->capture_default_str();
-  app.add_option("--every", o->every, "run only every K-th combination")->capture_default_str();
-  app.add_flag("--mpi-child", o->mpi_child)->group("");
+  app.add_flag("--pairs", o->pairs, "not every combination, but every pair of values of two options");
+  app.add_option("--mpi-child", o->mpi_child)->group("");
   add_json_flag(app, o->json);
   return [o] { return run(*o); };
 }

@@ -216,7 +216,7 @@ int generate_on(const Options& options, const core::LlamaModel& model, Cluster& 
 
   const Run run = run_model(options, model, prompt, &cluster, cluster.threads(), generate);
   const std::string& text = printer.finish();
-  if (!cluster.missing_links().empty()) fmt::print(stderr, "starling: {}\n", cluster.missing_links());
+  for (const std::string& note : cluster.notes()) fmt::print(stderr, "starling: {}\n", note);
   if (options.json) {
     nlohmann::json result = result_json(run, text, prompt.size());
     if (cluster.link_check()) result["link"] = to_json(*cluster.link_check());

@@ -1,0 +1,27 @@
+// Fuzz target: the messages of the "shard" service, as a worker (jobs, tensors) and as the master (answers) gets
+// them.
+// covers: partition/shard_messages.cpp
+#include "partition/shard_messages.h"
+#include "tests/fuzz/target.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace starling;
+  if (size == 0) return 0;
+  const core::Bytes input = tests::input(data + 1, size - 1);
+  tests::refuse_politely([&] {
+    switch (data[0] % 4) {
+      case 0: partition::encode(partition::decode_shard_job(input, "fuzz")); break;
+      case 1: {
+        const partition::TensorHeader header = partition::decode_tensor_header(input, "fuzz");
+        core::LlamaBlock block;
+        partition::member(block, header.role) = {};
+        core::ensure(partition::to_string(header.role) != "unknown", "a role without a name");
+        partition::encode(header);
+        break;
+      }
+      case 2: partition::encode(partition::decode_ready(input, "fuzz")); break;
+      default: partition::encode(partition::decode_shard_report(input, "fuzz"));
+    }
+  });
+  return 0;
+}
