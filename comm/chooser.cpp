@@ -15,6 +15,7 @@ using Task = ProbeCommand::Task;
 constexpr std::size_t kSizesMax = 64;
 constexpr std::uint64_t kCallsMax = 400;  // of one block of a trial
 constexpr int kBlocks = 8;                // of every candidate, taking turns, so that a disturbance hits all alike
+constexpr int kBlocksMin = 2;             // where the link is slow
 
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
@@ -32,18 +33,19 @@ class Trial {
   /// The seconds of one of `calls` calls on this rank: the median over groups of them.
   double run(const Collective& algorithm, std::size_t elements, std::uint64_t calls) {
     std::vector<double> seconds;
-    const std::span<float> total = std::span(total_).first(elements);
-    // All begin together, else the first call would measure who was late.
+    const auto call = [&] {
+      const std::span<float> total = std::span(total_).first(elements);
+      if (sum_ == Sum::exact)
+        algorithm.sum_exact(transport_, scratch_, std::span(parts_).first(elements), total, deadline_);
+      else
+        algorithm.sum_fast(transport_, scratch_, total, deadline_);
+    };
     barrier(transport_, deadline_);
+    call();
     while (calls > 0) {
       const std::uint64_t group = std::min<std::uint64_t>(calls, kTimedTogether);
       const auto begin = Clock::now();
-      for (std::uint64_t i = 0; i < group; ++i) {
-        if (sum_ == Sum::exact)
-          algorithm.sum_exact(transport_, scratch_, std::span(parts_).first(elements), total, deadline_);
-        else
-          algorithm.sum_fast(transport_, scratch_, total, deadline_);
-      }
+      for (std::uint64_t i = 0; i < group; ++i) call();
       seconds.push_back(std::chrono::duration<double>(Clock::now() - begin).count() / static_cast<double>(group));
       calls -= group;
     }
@@ -99,15 +101,18 @@ Choice choose_for(Transport& transport, Trial& trial, std::size_t elements, Sum 
   core::ensure(!runners.empty(), "no all-reduce algorithm works without links between workers");
 
   const double share = options.trial_budget_s / static_cast<double>(runners.size()) / kBlocks;
+  const auto start = Clock::now();
   for (int block = -1; block < kBlocks; ++block) {  // the first one warms up and corrects the expectation
+    const double used = std::chrono::duration<double>(Clock::now() - start).count();
+    if (block >= kBlocksMin && used > 2 * options.trial_budget_s) break;
     for (Runner& r : runners) {
-      const double wanted = block < 0 ? 4 : share / std::max(r.expected_s, 1e-6);
-      auto calls = static_cast<std::uint64_t>(std::clamp(wanted, 1.0, static_cast<double>(kCallsMax)));
-      if (calls > kTimedTogether) calls -= calls % kTimedTogether;
+      const double wanted = block < 0 ? 2 : share / std::max(r.expected_s, 1e-6);
+      auto calls = static_cast<std::uint64_t>(std::clamp(wanted, 2.0, static_cast<double>(kCallsMax)));
+      calls -= calls % (calls > kTimedTogether ? kTimedTogether : 2);
       const auto begin = Clock::now();
       const double seconds = run_everywhere(transport, trial, r.index, elements, calls, options.deadline);
       // The mean, not the median: on a busy machine a few calls take most of the time.
-      r.expected_s = std::chrono::duration<double>(Clock::now() - begin).count() / static_cast<double>(calls);
+      r.expected_s = std::chrono::duration<double>(Clock::now() - begin).count() / static_cast<double>(calls + 1);
       if (block >= 0) r.blocks.push_back(seconds);
     }
   }

@@ -43,8 +43,9 @@ struct ChooserOptions {
   Deadline deadline = kNoDeadline;  // of the whole measurement
 };
 
-/// Calls that are timed as one, each counting its share. After an all-reduce without a centre the ranks finish at
-/// different times and begin the next one so: of single calls a rank sees long and short ones in turn.
+/// Calls that are timed as one, each counting its share, after one that is not timed: the ranks of an all-reduce
+/// finish at different times and begin the next one so, and of single calls a rank may see long and short ones in
+/// turn. Fewer calls are timed in pairs.
 inline constexpr int kTimedTogether = 8;
 
 /// Every rank of the group calls with the same arguments. At most 64 sizes of at least one element.

@@ -101,7 +101,10 @@ void PipedTransport::look_around(std::span<const Rank> asked, const Link* writin
       one->fail(core::Kind::unreachable, fmt::format("silent for {:.1f} s", seconds(quiet)));
     if (one->failed() && !contains(asked, i)) throw core::Error(one->failure());
   }
-  if (now >= next_heartbeat_) send_heartbeats();
+  if (now >= next_heartbeat_) {
+    next_heartbeat_ = now + limits_.heartbeat_every;
+    send_heartbeats();
+  }
 }
 
 void PipedTransport::sleep(std::span<const Rank> asked, const Link* writing, Clock::time_point start,

@@ -40,7 +40,8 @@ class Bench {
     for (int turn = 0; turn < kTurns; ++turn) {
       for (std::size_t i = 0; i < table.size(); ++i) {
         comm::barrier(transport_, comm::after(kCallLimit));
-        const std::vector<float> us = slowest_of(run(table[i], std::max(1, calls[i] / kTurns)));
+        call(table[i]);
+        const std::vector<float> us = slowest_of(run(table[i], std::max(2, calls[i] / kTurns)));
         slowest[i].insert(slowest[i].end(), us.begin(), us.end());
       }
     }
@@ -50,18 +51,20 @@ class Bench {
   const comm::LinkCost& link() const { return selection_.link; }
 
  private:
+  void call(const Collective& c) {
+    if (options_.sum == core::Sum::exact)
+      c.sum_exact(transport_, scratch_, parts_, values_, comm::after(kCallLimit));
+    else
+      c.sum_fast(transport_, scratch_, values_, comm::after(kCallLimit));
+  }
+
   /// Microseconds of one call, for every group of calls that are timed together.
   std::vector<float> run(const Collective& c, int calls) {
     std::vector<float> us;
     while (calls > 0) {
       const int group = std::min(calls, comm::kTimedTogether);
       const auto begin = comm::Clock::now();
-      for (int i = 0; i < group; ++i) {
-        if (options_.sum == core::Sum::exact)
-          c.sum_exact(transport_, scratch_, parts_, values_, comm::after(kCallLimit));
-        else
-          c.sum_fast(transport_, scratch_, values_, comm::after(kCallLimit));
-      }
+      for (int i = 0; i < group; ++i) call(c);
       us.push_back(std::chrono::duration<float, std::micro>(comm::Clock::now() - begin).count() / static_cast<float>(group));
       calls -= group;
     }
@@ -70,8 +73,8 @@ class Bench {
 
   /// So many that one algorithm takes about seconds_max; the same on all ranks.
   int calls_that_fit(const Collective& c) {
-    run(c, 1);
-    float us = run(c, 1).front();
+    call(c);
+    float us = run(c, 2).front();
     comm::broadcast(transport_, 0, std::as_writable_bytes(std::span(&us, 1)), comm::after(kCallLimit));
     return static_cast<int>(std::clamp(options_.seconds_max * 1e6 / us, 5.0, static_cast<double>(options_.repetitions)));
   }
