@@ -2,7 +2,6 @@
 #include "tools/hosts.h"
 
 #include <array>
-#include <charconv>
 #include <cmath>
 #include <set>
 
@@ -137,27 +136,11 @@ std::vector<Host> parse_uris(std::string_view list) {
   return hosts;
 }
 
-Address parse_uri(std::string_view uri) {
-  const auto slashes = uri.find("://");
-  check(slashes != std::string_view::npos, Kind::usage, "'{}' is no address; expected tcp://HOST:PORT", uri);
-  Address address;
-  address.scheme = uri.substr(0, slashes);
+comm::Address parse_uri(std::string_view uri) {
+  comm::Address address = comm::parse_address(uri);
   check(std::find(kSchemes.begin(), kSchemes.end(), address.scheme) != kSchemes.end(), Kind::usage,
         "'{}': unknown scheme '{}'{} (known: {})", uri, address.scheme, suggestion(address.scheme, kSchemes),
         fmt::join(kSchemes, " "));
-  std::string_view rest = uri.substr(slashes + 3);
-  const auto colon = rest.rfind(':');
-  const auto bracket = rest.rfind(']');
-  check(colon != std::string_view::npos && (bracket == std::string_view::npos || bracket < colon), Kind::usage,
-        "'{}': no port; expected {}://HOST:PORT", uri, address.scheme);
-  address.host = rest.substr(0, colon);
-  if (address.host.size() >= 2 && address.host.front() == '[' && address.host.back() == ']')
-    address.host = address.host.substr(1, address.host.size() - 2);
-  check(!address.host.empty(), Kind::usage, "'{}': no host; expected {}://HOST:PORT", uri, address.scheme);
-  const std::string_view port = rest.substr(colon + 1);
-  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), address.port);
-  check(error == std::errc() && end == port.data() + port.size(), Kind::usage,
-        "'{}': '{}' is no port (0 to 65535)", uri, port);
   return address;
 }
 

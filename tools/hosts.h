@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "comm/transports/scheme.h"
 #include "sim/link.h"
 
 namespace starling::tools {
@@ -33,11 +34,7 @@ std::vector<Host> parse_hosts(std::string_view toml, const std::string& source);
 /// "URI,URI,...". Kind::usage for an unknown scheme, a missing port and an address given twice.
 std::vector<Host> parse_uris(std::string_view list);
 
-/// The parts of "tcp://host:port", "zmq+tcp://[::1]:port". Kind::usage names what is wrong.
-struct Address {
-  std::string scheme, host;
-  std::uint16_t port = 0;
-};
-Address parse_uri(std::string_view uri);
+/// The parts of "tcp://host:port", "zmq+tcp://[::1]:port". Kind::usage names what is wrong, and the nearest scheme.
+comm::Address parse_uri(std::string_view uri);
 
 }  // namespace starling::tools

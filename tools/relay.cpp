@@ -81,7 +81,7 @@ Relay::Relay(const sim::LinkSpec& link, const std::vector<std::string>& uris, co
   std::vector<std::string> arguments{program, "relay", "--shape", sim::to_string(link), "--check",
                                      "127.0.0.1:" + std::to_string(own_port)};
   for (const std::string& uri : uris) {
-    const Address address = parse_uri(uri);
+    const comm::Address address = parse_uri(uri);
     arguments.insert(arguments.end(), {"--target", address.host + ":" + std::to_string(address.port)});
   }
   const auto child = process_.spawn(std::move(arguments), "relay");

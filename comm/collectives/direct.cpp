@@ -27,17 +27,7 @@ struct Direct {
                      [&](Rank rank) { r.receive(rank, part_of(r.total, rank, n)); });
   }
 
-  static Work work(Rank ranks, Payload p) {
-    const double n = ranks - 1;
-    const double in = static_cast<double>(p.operand_bytes), out = static_cast<double>(p.total_bytes);
-    return {.latencies = 2,
-            .chain_messages = 2 * n,
-            .chain_bytes = n / ranks * (in + out),
-            .chain_sum_bytes = n / ranks * in,
-            .all_messages = 2 * n * ranks,
-            .all_bytes = n * (in + out),
-            .all_sum_bytes = n * in};
-  }
+  static Work work(Rank ranks, Payload p) { return scattered_work(ranks, p, 2); }
 };
 
 }  // namespace

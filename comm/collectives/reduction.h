@@ -114,6 +114,19 @@ void sum_in_segments(Transport& transport, Scratch& scratch, std::span<Part> par
   }
 }
 
+/// The work of a reduce-scatter and an all-gather in slices; algorithms differ in their latencies.
+inline Work scattered_work(Rank ranks, Payload p, double latencies) {
+  const double n = ranks - 1;
+  const double in = static_cast<double>(p.operand_bytes), out = static_cast<double>(p.total_bytes);
+  return {.latencies = latencies,
+          .chain_messages = 2 * n,
+          .chain_bytes = n / ranks * (in + out),
+          .chain_sum_bytes = n / ranks * in,
+          .all_messages = 2 * n * ranks,
+          .all_bytes = n * (in + out),
+          .all_sum_bytes = n * in};
+}
+
 /// The table's entry for an algorithm.
 template <class Algorithm>
 Collective entry(std::string_view name, std::string_view summary, bool needs_peer_links) {

@@ -45,7 +45,8 @@ class TcpPipe final : public Pipe {
       for (int i = 0; i < 256 && recv(fd_, rest, sizeof rest, MSG_DONTWAIT) > 0; ++i) continue;
       int unsent = 0;
       if (ioctl(fd_, SIOCOUTQ, &unsent) != 0 || unsent == 0 || Clock::now() >= until) break;
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      pollfd more{fd_, POLLIN, 0};
+      poll(&more, 1, 1);
     }
     close(fd_);
   }

@@ -1,35 +1,18 @@
 // Fuzz target: the control messages of the wire, and the first frame of a stranger at a node's front door.
 // covers: comm/control.cpp comm/transports/front_door.cpp
-#include <cstring>
-
 #include "comm/control.h"
 #include "comm/job.h"
 #include "comm/transports/front_door.h"
+#include "tests/fuzz/input_pipe.h"
 #include "tests/fuzz/target.h"
 
 namespace {
 
 using namespace starling;
 
-class InputPipe final : public comm::Pipe {
- public:
-  explicit InputPipe(core::Bytes input) : input_(input) {}
-  std::optional<std::size_t> write(core::Bytes head, core::Bytes body) override { return head.size() + body.size(); }
-  std::optional<std::size_t> read(std::span<std::byte> into) override {
-    if (input_.empty()) return std::nullopt;
-    const std::size_t count = std::min(into.size(), input_.size());
-    if (count > 0) std::memcpy(into.data(), input_.data(), count);
-    input_ = input_.subspan(count);
-    return count;
-  }
-
- private:
-  core::Bytes input_;
-};
-
 void knock(core::Bytes input) {
   comm::FrontDoor door({"fuzz", 1, 0, "", ""});
-  door.admit(std::make_unique<InputPipe>(input), "fuzz");
+  door.admit(std::make_unique<tests::InputPipe>(input, input.size()), "fuzz");
   door.step();
   if (auto master = door.take_master()) core::ensure(master->hello.rank == 0, "a master has rank 0");
 }

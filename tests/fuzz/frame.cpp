@@ -4,30 +4,12 @@
 #include <vector>
 
 #include "comm/transports/link.h"
+#include "tests/fuzz/input_pipe.h"
 #include "tests/fuzz/target.h"
 
 namespace {
 
 using namespace starling;
-
-/// Gives the input as the peer's bytes, in pieces, then the end.
-class InputPipe final : public comm::Pipe {
- public:
-  explicit InputPipe(core::Bytes input) : input_(input) {}
-  std::optional<std::size_t> write(core::Bytes head, core::Bytes body) override { return head.size() + body.size(); }
-  std::optional<std::size_t> read(std::span<std::byte> into) override {
-    if (input_.empty()) return std::nullopt;
-    if ((calls_++ & 1) != 0) return 0;
-    const std::size_t count = std::min({into.size(), input_.size(), std::size_t{100}});
-    if (count > 0) std::memcpy(into.data(), input_.data(), count);
-    input_ = input_.subspan(count);
-    return count;
-  }
-
- private:
-  core::Bytes input_;
-  unsigned calls_ = 0;
-};
 
 void decode_header(core::Bytes input) {
   if (input.size() < comm::kHeaderBytes) return;
@@ -61,7 +43,7 @@ void read_link(core::Bytes input, bool taking_in) {
   comm::Limits limits;
   limits.frame_bytes_max = 1 << 16;
   limits.queue_bytes_max = 1 << 12;
-  comm::Link link({0, 1, 0, 0, 0, 0}, "fuzz", std::make_unique<InputPipe>(input), limits);
+  comm::Link link({0, 1, 0, 0, 0, 0}, "fuzz", std::make_unique<tests::InputPipe>(input, 100), limits);
   tests::refuse_politely([&] {
     for (;;) {  // every input ends, at the latest with the pipe
       if (taking_in) link.take_in();

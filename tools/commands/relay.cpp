@@ -35,12 +35,12 @@ int run(const Options& options) {
   // Two nodes of their own for measuring.
   RelayLoop loop(std::vector<sim::LinkSpec>(static_cast<std::size_t>(ranks) + 2, sim::parse_link(options.shape)));
   loop.calibrate(ranks, ranks + 1);
-  const Address check = parse_uri(fmt::format("tcp://{}", options.check));
+  const comm::Address check = parse_uri(fmt::format("tcp://{}", options.check));
   std::string ports = std::to_string(loop.add_door(ranks, ranks + 1, check.host, check.port));
   for (int from = 0; from < ranks; ++from)
     for (int to = 1; to < ranks; ++to) {
       if (from == to) continue;
-      const Address target = parse_uri(fmt::format("tcp://{}", options.targets[static_cast<std::size_t>(to - 1)]));
+      const comm::Address target = parse_uri(fmt::format("tcp://{}", options.targets[static_cast<std::size_t>(to - 1)]));
       ports += fmt::format(" {}", loop.add_door(from, to, target.host, target.port));
     }
   announce(options.announce, ports);
