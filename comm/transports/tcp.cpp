@@ -36,15 +36,15 @@ class TcpPipe final : public Pipe {
     fd_ = socket.release();
   }
   ~TcpPipe() override {
-    // Input that nobody reads turns the close into a reset, which may overtake our last words: it is read until
-    // they have arrived, as far as that does not take long.
+    // Input that nobody reads turns the close into a reset, which discards our last words: it is read until they
+    // have left, as far as that does not take long.
     constexpr auto kLinger = std::chrono::milliseconds(100);
     shutdown(fd_, SHUT_WR);
     for (const Deadline until = after(kLinger);;) {
       std::byte rest[4096];
       for (int i = 0; i < 256 && recv(fd_, rest, sizeof rest, MSG_DONTWAIT) > 0; ++i) continue;
       int unsent = 0;
-      if (ioctl(fd_, SIOCOUTQ, &unsent) != 0 || unsent == 0 || Clock::now() >= until) break;
+      if (ioctl(fd_, SIOCOUTQNSD, &unsent) != 0 || unsent == 0 || Clock::now() >= until) break;
       pollfd more{fd_, POLLIN, 0};
       poll(&more, 1, 1);
     }
