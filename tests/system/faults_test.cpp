@@ -159,8 +159,13 @@ TEST_CASE("a master that is killed leaves nodes free for the next job, their mem
   }
   Command next(generate(model->string(), joined(nodes.uris), 5));
   CHECK_MESSAGE(next.wait() == 0, next.output);
-  // A mebibyte for the allocator's own pages; five jobs' caches would be far more.
+  // A mebibyte for the allocator's own pages; five jobs' caches would be far more. AddressSanitizer keeps what was
+  // freed to find late uses.
+#if !defined(__SANITIZE_ADDRESS__)
   CHECK(resident_kib(nodes.children.pid(0)) <= baseline + 1024);
+#else
+  CHECK(baseline > 0);
+#endif
 }
 
 TEST_CASE("garbage at a node's door is turned away and disturbs no job") {
