@@ -77,6 +77,10 @@ tests::GoldenFiles controls() {
   files["first_frame_a_refusal"] = tagged(5, frame(comm::Kind::refuse, 0, as_string(comm::encode_refuse("no"))));
   files["first_frame_damaged"] = tagged(5, flipped(frame(comm::Kind::hello, 0, hello, 0), 70, 1));
   files["first_frame_cut"] = tagged(5, frame(comm::Kind::hello, 0, hello, 0).substr(0, 70));
+  constexpr int kBusy = 0x80;  // the node already serves a master
+  files["busy_peer"] = tagged(kBusy + 5, frame(comm::Kind::hello, 0, peer, 2));
+  files["busy_master"] = tagged(kBusy + 5, frame(comm::Kind::hello, 0, hello, 0));
+  files["busy_stray"] = tagged(kBusy + 5, frame(comm::Kind::hello, 0, as_string(comm::encode_hello({comm::Role::peer, 1, 2, 3, node})), 1));
   files["sealed_hello"] = tagged(6, hello);
   const std::byte settings[] = {std::byte{1}, std::byte{2}, std::byte{3}};
   files["job"] = tagged(7, as_string(comm::encode_job({"shard", {settings, settings + 3}})));

@@ -10,11 +10,42 @@ namespace {
 
 using namespace starling;
 
-void knock(core::Bytes input) {
+constexpr std::uint8_t kBusy = 0x80;  // of the first byte: the node already serves a master
+
+std::vector<std::byte> first_frame(core::Bytes payload, std::uint32_t from) {
+  comm::Header header;
+  header.kind = comm::Kind::hello;
+  header.from = from;
+  const auto head = comm::encode(header, payload);
+  std::vector<std::byte> frame(comm::kHeaderBytes + payload.size());
+  std::copy(head.begin(), head.end(), frame.begin());
+  std::copy(payload.begin(), payload.end(), frame.begin() + comm::kHeaderBytes);
+  return frame;
+}
+
+/// Handshakes go on step by step; what is left of them then has stopped sending.
+void admit(comm::FrontDoor& door, core::Bytes input) {
+  constexpr int kSteps = 20;
+  if (!door.admit(std::make_unique<tests::InputPipe>(input, input.size()), "fuzz")) return;
+  std::vector<comm::Interest> waiting;
+  door.list_half_open(waiting);
+  core::ensure(waiting.size() == 1 && door.next_expiry() && !door.full(), "one stranger at the door");
+  for (int i = 0; i < kSteps; ++i) door.step();
+}
+
+void knock(core::Bytes input, bool busy) {
   comm::FrontDoor door({"fuzz", 1, 0, "", ""});
-  door.admit(std::make_unique<tests::InputPipe>(input, input.size()), "fuzz");
-  door.step();
-  if (auto master = door.take_master()) core::ensure(master->hello.rank == 0, "a master has rank 0");
+  if (busy) {
+    admit(door, first_frame(comm::encode_hello({comm::Role::master, 0, 1, 3, {}}), 0));
+    core::ensure(door.take_master().has_value(), "a good master is let in");
+  }
+  admit(door, input);
+  if (const auto master = door.take_master()) core::ensure(!busy && master->hello.rank == 0, "one master, of rank 0");
+  for (const comm::Rank rank : {0, 1, 2})
+    if (const auto peer = door.take_peer(rank)) core::ensure(busy && peer->hello.rank == 2, "a peer above this node's rank");
+  door.end();
+  door.close();
+  admit(door, input);
 }
 
 }  // namespace
@@ -29,17 +60,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       case 2: comm::encode_abort(comm::decode_abort(input, "fuzz")); break;
       case 3: comm::encode_peers(comm::decode_peers(input, "fuzz")); break;
       case 4: comm::encode_linked(comm::decode_linked(input, "fuzz")); break;
-      case 5: knock(input); break;
+      case 5: knock(input, (data[0] & kBusy) != 0); break;
       case 7: comm::encode_job(comm::decode_job(input, "fuzz")); break;
-      default: {  // a first frame whose checksums are right
-        comm::Header header;
-        header.kind = comm::Kind::hello;
-        const auto bytes = comm::encode(header, input);
-        std::vector<std::byte> frame(comm::kHeaderBytes + input.size());
-        std::copy(bytes.begin(), bytes.end(), frame.begin());
-        std::copy(input.begin(), input.end(), frame.begin() + comm::kHeaderBytes);
-        knock(frame);
-      }
+      default: knock(first_frame(input, 0), (data[0] & kBusy) != 0);  // with the right checksums
     }
   });
   return 0;
