@@ -25,7 +25,8 @@ void decode_header(core::Bytes input) {
 std::vector<std::byte> well_formed(core::Bytes input) {
   std::vector<std::byte> stream;
   std::uint64_t sequence = 0;
-  while (input.size() >= 2) {
+  constexpr std::uint64_t kFramesMax = 40;  // more teach nothing and take long
+  while (input.size() >= 2 && sequence < kFramesMax) {
     comm::Header header;
     header.kind = static_cast<comm::Kind>(std::to_integer<unsigned>(input[0]) % 40);
     header.from = 1;
