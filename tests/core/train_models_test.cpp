@@ -1,0 +1,133 @@
+// The models by name: as many parameters as the literature says, and they learn.
+#include <cmath>
+
+#include <doctest/doctest.h>
+
+#include "core/train/model.h"
+#include "core/train/optimizer.h"
+
+using namespace starling::core;
+
+namespace {
+
+std::int64_t learned(const ModelOptions& o) {
+  std::int64_t sum = 0;
+  for (const ParameterEntry& e : make_model(o)->layout()->entries())
+    if (e.part != Part::statistic) sum += e.size;
+  return sum;
+}
+
+ModelOptions options(const std::string& name, Shape input, std::int64_t classes = 10) {
+  ModelOptions o;
+  o.name = name;
+  o.input = std::move(input);
+  o.classes = classes;
+  return o;
+}
+
+/// Loss after `steps` on one batch whose examples say their own class.
+float loss_after(const ModelOptions& o, int steps, const OptimizerOptions& how, double rate) {
+  const auto model = make_model(o);
+  Parameters p(model->layout());
+  initialise(p, 3);
+  Pool pool(2);
+  Tape tape(pool, true, true);
+  const auto optimizer = make_optimizer(how);
+  const bool text = o.name == "char-lstm";
+  constexpr std::int64_t kBatch = 8, kLength = 12;
+  std::vector<std::int32_t> labels, tokens;
+  std::vector<float> values;
+  for (std::int64_t b = 0; b < kBatch; ++b) {
+    for (std::int64_t i = 0; text && i < kLength; ++i) {
+      tokens.push_back(static_cast<std::int32_t>((b + i * i) % o.classes));
+      labels.push_back(static_cast<std::int32_t>((b + (i + 1) * (i + 1)) % o.classes));
+    }
+    if (text) continue;
+    labels.push_back(static_cast<std::int32_t>(b % o.classes));
+    for (std::int64_t i = 0; i < element_count(o.input); ++i) values.push_back(std::sin(static_cast<float>((b + 1) * i) * 0.1f));
+  }
+  const Batch batch{kBatch, values, tokens, labels};
+  float loss = 0;
+  for (int step = 0; step < steps; ++step) {
+    tape.begin(p);
+    p.clear_gradients();
+    const Var l = cross_entropy(tape, model->logits(tape, batch), model->row_labels(batch));
+    loss = tape.value(l)[0];
+    tape.backward(l);
+    optimizer->step(p, rate);
+  }
+  return loss;
+}
+
+}  // namespace
+
+TEST_CASE("models have the number of parameters that the literature gives") {
+  CHECK(learned(options("logistic", {1, 28, 28})) == 7850);
+  CHECK(learned(options("mlp", {1, 28, 28})) == 199'210);
+  CHECK(learned(options("fedavg-cnn", {1, 28, 28})) == 1'663'370);
+  CHECK(learned(options("lenet5", {1, 28, 28})) == 44'426);
+  CHECK(learned(options("lenet5", {3, 32, 32})) == 62'006);
+  CHECK(learned(options("vgg9", {3, 32, 32})) == 3'491'530);
+  ModelOptions slim = options("vgg9", {3, 32, 32});
+  slim.slim = true;
+  CHECK(learned(slim) == 219'706);
+  CHECK(learned(options("resnet20", {3, 32, 32})) == 269'722);
+  CHECK(learned(options("char-lstm", {80}, 80)) == 81'104);
+  ModelOptions leaf = options("char-lstm", {80}, 80);
+  leaf.layers = 2;
+  leaf.width = 256;
+  CHECK(learned(leaf) == 817'872);
+}
+
+TEST_CASE("every model learns a batch by heart, with every optimiser") {
+  OptimizerOptions sgd;
+  sgd.momentum = 0.9;
+  for (const auto& [name, input] : std::vector<std::pair<std::string, Shape>>{
+           {"logistic", {1, 28, 28}}, {"mlp", {1, 28, 28}}, {"lenet5", {1, 28, 28}}, {"fedavg-cnn", {1, 28, 28}}, {"resnet8", {3, 16, 16}}, {"resnet20", {3, 16, 16}}}) {
+    CAPTURE(name);
+    CHECK(loss_after(options(name, input), 80, sgd, 0.02) < 0.5f);
+  }
+  ModelOptions slim = options("vgg9", {3, 16, 16});
+  slim.slim = true;
+  OptimizerOptions adam;
+  adam.name = "adam";
+  CHECK(loss_after(slim, 150, adam, 3e-3) < 0.5f);
+  CHECK(loss_after(options("char-lstm", {12}, 20), 60, adam, 1e-2) < 0.5f);
+  for (const std::string_view name : optimizer_names()) {
+    CAPTURE(name);
+    OptimizerOptions o;
+    o.name = name;
+    CHECK(loss_after(options("mlp", {1, 28, 28}), 40, o, name == "sgd" ? 0.1 : name == "adagrad" ? 0.02 : 1e-3) < 0.7f);
+  }
+}
+
+TEST_CASE("what a model cannot be is said by name") {
+  CHECK_THROWS_WITH_AS(make_model(options("lenet6", {1, 28, 28})), doctest::Contains("model 'lenet6' is unknown; known: logistic mlp lenet5"), Error);
+  CHECK_THROWS_WITH_AS(make_model(options("lenet5", {784})), doctest::Contains("expected images of at least 16x16"), Error);
+  OptimizerOptions o;
+  o.name = "sdg";
+  CHECK_THROWS_WITH_AS(make_optimizer(o), doctest::Contains("optimizer 'sdg' is unknown; known: sgd adam"), Error);
+  o.name = "sgd";
+  o.momentum = 1.5;
+  CHECK_THROWS_AS(make_optimizer(o), Error);
+  o.momentum = 0;
+  o.nesterov = true;
+  CHECK_THROWS_AS(make_optimizer(o), Error);
+}
+
+TEST_CASE("schedules rise, fall and end as their formulas say") {
+  Schedule s;
+  s.kind = Schedule::Kind::cosine;
+  s.warmup = 10;
+  s.total = 110;
+  s.floor = 0.01;
+  CHECK(scheduled(s, 1, 0) == doctest::Approx(0.1));
+  CHECK(scheduled(s, 1, 9) == doctest::Approx(1));
+  CHECK(scheduled(s, 1, 60) == doctest::Approx(0.01 + 0.99 / 2));
+  CHECK(scheduled(s, 1, 110) == doctest::Approx(0.01));
+  CHECK(scheduled(s, 1, 500) == doctest::Approx(0.01));
+  Schedule step;
+  step.kind = Schedule::Kind::step;
+  step.every = 30;
+  CHECK(scheduled(step, 1, 65) == doctest::Approx(0.01));
+}
