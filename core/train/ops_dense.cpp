@@ -1,3 +1,4 @@
+// Dense layers.
 #include "core/ops/gemm.h"
 #include "core/train/ops.h"
 

@@ -1,3 +1,4 @@
+// Losses; softmax and its logarithm in one place each.
 #include <cmath>
 
 #include "core/train/ops.h"
