@@ -27,7 +27,7 @@ step("running the installed program" ${WORK}/prefix/bin/starling --help)
 # The installed headers name nothing of this machine, and every include in them is installed or a package's.
 file(GLOB_RECURSE headers ${WORK}/prefix/include/*.h)
 foreach(header ${headers})
-  file(STRINGS ${header} includes REGEX "^#include \"(core|comm|partition|sim)/")
+  file(STRINGS ${header} includes REGEX "^#include \"(core|comm|partition|federated|sim)/")
   foreach(include ${includes})
     string(REGEX REPLACE "^#include \"([^\"]+)\".*" "\\1" include "${include}")
     if(NOT EXISTS ${WORK}/prefix/include/starling/${include})

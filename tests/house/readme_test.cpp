@@ -15,7 +15,7 @@ std::vector<SourceFile> documents() {
   const fs::path root = STARLING_SOURCE_DIR;
   std::vector<SourceFile> found;
   found.push_back(read_source(root, root / "README.md"));
-  for (const char* folder : {"examples", "tools", "tests", "core", "comm", "partition", "sim"}) {
+  for (const char* folder : {"examples", "tools", "tests", "core", "comm", "partition", "federated", "sim"}) {
     if (!fs::exists(root / folder)) continue;
     for (const auto& entry : fs::recursive_directory_iterator(root / folder))
       if (entry.path().extension() == ".md") found.push_back(read_source(root, entry.path()));
@@ -33,7 +33,7 @@ std::set<std::string> matches(const std::string& text, const std::regex& pattern
 TEST_CASE("every file that a document names exists") {
   static const std::regex link(R"(\]\(([^)#:]+)\))");
   static const std::regex path(
-      R"re((?:^|[`\s(])((?:core|comm|partition|sim|tools|tests|examples|\.ci)/[A-Za-z0-9_./-]*[A-Za-z0-9_/]))re");
+      R"re((?:^|[`\s(])((?:core|comm|partition|federated|sim|tools|tests|examples|\.ci)/[A-Za-z0-9_./-]*[A-Za-z0-9_/]))re");
   const fs::path root = STARLING_SOURCE_DIR;
   for (const SourceFile& document : documents()) {
     CAPTURE(document.path);

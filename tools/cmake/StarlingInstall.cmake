@@ -4,7 +4,7 @@ include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 set(starling_rooms)
-foreach(room core comm partition sim)
+foreach(room core comm partition federated sim)
   if(TARGET ${room})
     list(APPEND starling_rooms ${room})
     install(DIRECTORY ${PROJECT_SOURCE_DIR}/${room} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/starling
