@@ -1,0 +1,85 @@
+// The client's half: epochs of descent on its own examples, with what a strategy asks for beside (strategy.h).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/train/model.h"
+#include "core/train/optimizer.h"
+#include "federated/strategy.h"
+
+namespace starling::federated {
+
+/// A data set in memory; an example is `values_each` values or `tokens_each` tokens, with as many labels.
+struct Examples {
+  std::int64_t count = 0;
+  std::int64_t values_each = 0, tokens_each = 0, labels_each = 1;
+  std::vector<float> values;
+  std::vector<std::int32_t> tokens, labels;
+
+  /// Kind::malformed naming `source` when the sizes disagree.
+  void validate(const std::string& source) const;
+};
+
+struct LocalOptions {
+  std::int64_t epochs = 1;
+  std::int64_t batch = 32;  // 0: all examples
+  core::OptimizerOptions optimizer;
+  double learning_rate = 0.05;
+  std::uint64_t seed = 1;
+};
+
+/// What a client keeps from round to round: control variates (SCAFFOLD), norm layers (FedBN). A task's changes are
+/// committed when the server has acknowledged its reply, so that a lost reply leaves no trace.
+struct ClientState {
+  std::map<std::string, std::vector<float>> vectors;
+};
+
+struct LocalTask {
+  std::int64_t client = 0, round = 0;
+  std::span<const float> model;    // as received
+  std::span<const float> control;  // of the server, for SCAFFOLD
+  std::span<const std::uint32_t> members;  // the client's examples
+};
+
+struct LocalResult {
+  std::vector<float> model;
+  std::vector<float> control_change;
+  std::int64_t examples = 0, steps = 0;
+  double loss = 0;           // mean over the steps
+  double loss_at_start = 0;  // where asked for
+  double normaliser = 0;     // |a|_1 of FedNova
+  ClientState state;         // to be committed
+};
+
+class LocalTrainer {
+ public:
+  LocalTrainer(const core::TrainableModel& model, const Examples& data, core::Pool& pool);
+
+  /// The same bits for the same arguments, whatever ran before. Kind::refused when the loss is no number any more.
+  LocalResult train(const LocalTask& task, const LocalOptions& options, const LocalWork& work, const ClientState& state);
+
+  struct Evaluation {
+    double loss = 0, accuracy = 0;
+    std::int64_t count = 0;
+  };
+  /// Mean loss and share of right answers over `members` (all examples when empty).
+  Evaluation evaluate(std::span<const float> model, std::span<const std::uint32_t> members = {});
+
+ private:
+  core::Batch batch(std::span<const std::uint32_t> members);
+  /// Mean loss of a batch; its gradient in parameters_.
+  double descend(std::span<const std::uint32_t> members);
+
+  const core::TrainableModel& model_;
+  const Examples& data_;
+  core::Parameters parameters_;
+  core::Tape training_, evaluation_;
+  std::vector<float> values_;
+  std::vector<std::int32_t> tokens_, labels_;
+};
+
+}  // namespace starling::federated
