@@ -1,0 +1,266 @@
+#include "federated/server.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/error.h"
+#include "core/random_stream.h"
+
+namespace starling::federated {
+
+using core::Kind;
+
+namespace {
+
+void check_policy(bool ok, const char* setting, double value, const char* expected) {
+  core::check(ok, Kind::usage, "rounds_policy: {} = {}, expected {}", setting, value, expected);
+}
+
+}  // namespace
+
+Server::Server(const RoundsPolicy& policy, std::unique_ptr<Strategy> strategy, std::vector<float> model, const Population& population)
+    : policy_(policy), strategy_(std::move(strategy)), model_(std::make_shared<const std::vector<float>>(std::move(model))), population_(population) {
+  const RoundsPolicy& p = policy_;
+  check_policy(p.rounds > 0, "rounds", static_cast<double>(p.rounds), "at least 1");
+  check_policy(p.fraction > 0 && p.fraction <= 1, "fraction", p.fraction, "above 0, at most 1");
+  check_policy(p.min_clients > 0, "min_clients", static_cast<double>(p.min_clients), "at least 1");
+  check_policy(p.over_select >= 1, "over_select", p.over_select, "at least 1");
+  check_policy(p.deadline >= 0, "deadline_s", p.deadline, "not negative");
+  check_policy(p.quorum > 0 && p.quorum <= 1, "quorum", p.quorum, "above 0, at most 1");
+  check_policy(p.min_replies > 0, "min_replies", static_cast<double>(p.min_replies), "at least 1");
+  check_policy(!p.asynchronous || p.concurrency > 0, "concurrency", static_cast<double>(p.concurrency), "at least 1");
+  check_policy(population.size() >= p.min_clients, "min_clients", static_cast<double>(p.min_clients), "at most the number of clients");
+}
+
+std::size_t Server::versions_alive() const {
+  std::set<const void*> models{model_.get()};
+  for (const auto& [id, task] : tasks_) models.insert(task.model.get());
+  return models.size();
+}
+
+/// Uniform, without replacement, among those who are available and have no task.
+std::vector<std::int64_t> Server::sample(std::int64_t count, Seconds now, std::uint64_t draw) {
+  constexpr std::int64_t kListed = 10'000;  // up to so many clients everybody is looked at
+  core::RandomStream random(policy_.seed, core::Purpose::clients, {static_cast<std::uint64_t>(round_), 0, draw});
+  const auto free = [&](std::int64_t client) { return busy_.count(client) == 0 && population_.available(client, now); };
+  std::vector<std::int64_t> chosen;
+  if (population_.size() <= kListed) {
+    std::vector<std::int64_t> all;
+    for (std::int64_t client = 0; client < population_.size(); ++client)
+      if (free(client)) all.push_back(client);
+    for (std::size_t i = 0; i < all.size() && static_cast<std::int64_t>(i) < count; ++i) std::swap(all[i], all[i + random.below(all.size() - i)]);
+    all.resize(std::min(all.size(), static_cast<std::size_t>(count)));
+    return all;
+  }
+  std::set<std::int64_t> seen;
+  for (std::int64_t tries = 100 * count + 1000; tries > 0 && static_cast<std::int64_t>(chosen.size()) < count; --tries) {
+    const auto client = static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(population_.size())));
+    if (seen.insert(client).second && free(client)) chosen.push_back(client);
+  }
+  return chosen;
+}
+
+void Server::assign(const std::vector<std::int64_t>& clients, Actions& actions) {
+  const std::span<const float> control = strategy_->control();
+  const Vector shared = control.empty() ? nullptr : std::make_shared<const std::vector<float>>(control.begin(), control.end());
+  for (const std::int64_t client : clients) {
+    const TaskId id = next_task_++;
+    tasks_.emplace(id, Task{client, round_, model_});
+    busy_.insert(client);
+    actions.push_back(Assign{id, client, round_, model_, shared, strategy_->local_work()});
+  }
+  record_.asked += static_cast<std::int64_t>(clients.size());
+}
+
+void Server::begin_round(Seconds now, Actions& actions) {
+  const auto share = static_cast<std::int64_t>(policy_.fraction * static_cast<double>(population_.size()));
+  wanted_ = policy_.asynchronous ? policy_.concurrency : std::max(share, policy_.min_clients);
+  const auto asked = policy_.asynchronous ? wanted_ : static_cast<std::int64_t>(std::ceil(policy_.over_select * static_cast<double>(wanted_)));
+  const std::vector<std::int64_t> clients = sample(asked, now, 0);
+  if (static_cast<std::int64_t>(clients.size()) < policy_.min_clients) {
+    const std::optional<Seconds> next = population_.next_change(now);
+    if (!next) return give_up(fmt::format("round {}: {} clients are available and no more will be, min_clients is {}", round_, clients.size(), policy_.min_clients), actions);
+    wait_timer_ = next_timer_++;
+    actions.push_back(SetTimer{wait_timer_, *next});
+    return;
+  }
+  wait_timer_ = 0;
+  wanted_ = std::min(wanted_, static_cast<std::int64_t>(clients.size()));
+  in_round_ = true;
+  draws_ = 1;
+  record_ = {};
+  record_.round = round_;
+  record_.began = now;
+  loss_weight_ = 0;
+  strategy_->begin(*model_);
+  assign(clients, actions);
+  if (policy_.deadline > 0 && !policy_.asynchronous) {
+    round_timer_ = next_timer_++;
+    actions.push_back(SetTimer{round_timer_, now + policy_.deadline});
+  }
+}
+
+Actions Server::start(Seconds now) {
+  Actions actions;
+  round_ = 1;
+  begin_round(now, actions);
+  return actions;
+}
+
+std::string Server::guard(const TaskReply& reply, const Task& task) const {
+  if (reply.client != task.client) return "client";
+  if (reply.model.size() != task.model->size()) return "shape";
+  if (!(reply.examples > 0) || !std::isfinite(reply.examples) || (policy_.examples_max > 0 && reply.examples > policy_.examples_max)) return "weight";
+  double squares = 0;
+  for (std::size_t i = 0; i < reply.model.size(); ++i) {
+    const double d = static_cast<double>(reply.model[i]) - static_cast<double>((*task.model)[i]);
+    squares += d * d;
+  }
+  const bool control = std::all_of(reply.control.begin(), reply.control.end(), [](float v) { return std::isfinite(v); });
+  if (!std::isfinite(squares) || !control || !std::isfinite(reply.loss)) return "nonfinite";
+  if (policy_.norm_max > 0 && squares > policy_.norm_max * policy_.norm_max) return "norm";
+  return "";
+}
+
+Actions Server::reply(TaskReply reply, Seconds now) {
+  Actions actions;
+  const auto found = tasks_.find(reply.task);
+  if (finished_ || found == tasks_.end()) {
+    // Of a round that is over, or twice: at most once counts.
+    ++record_.late;
+    actions.push_back(Release{reply.task, reply.client});
+    return actions;
+  }
+  const Task task = found->second;
+  tasks_.erase(found);
+  busy_.erase(task.client);
+  std::string why = guard(reply, task);
+  if (why.empty()) {
+    Reply r;
+    r.client = reply.client;
+    r.examples = reply.examples;
+    r.steps = reply.steps;
+    r.normaliser = reply.normaliser;
+    r.loss_at_start = reply.loss_at_start;
+    r.model = reply.model;
+    r.control = reply.control;
+    r.staleness = round_ - task.round;
+    if (r.staleness > 0) r.start = *task.model;
+    try {
+      strategy_->add(r);
+    } catch (const core::Error& error) {
+      if (error.kind() != Kind::malformed) throw;
+      why = "strategy";
+    }
+  }
+  if (!why.empty()) {
+    ++record_.refused[why];
+    actions.push_back(Release{reply.task, task.client});
+  } else {
+    ++record_.used;
+    loss_weight_ += reply.examples;
+    record_.train_loss += (reply.loss - record_.train_loss) * reply.examples / loss_weight_;
+    actions.push_back(Commit{reply.task, task.client});
+  }
+  if (policy_.asynchronous) {
+    std::vector<float> next = *model_;
+    const Outcome outcome = strategy_->finish(next);
+    if (outcome.changed) move_on(outcome, std::move(next), now, actions);
+    return actions;
+  }
+  const auto enough = static_cast<std::int64_t>(std::ceil(policy_.quorum * static_cast<double>(wanted_)));
+  if (record_.used >= enough || tasks_.empty()) end_round(now, actions);
+  return actions;
+}
+
+Actions Server::failed(TaskId id, const std::string&, Seconds now) {
+  Actions actions;
+  const auto found = tasks_.find(id);
+  if (finished_ || found == tasks_.end()) return actions;
+  busy_.erase(found->second.client);
+  tasks_.erase(found);
+  ++record_.failed;
+  if (!policy_.asynchronous && tasks_.empty()) end_round(now, actions);
+  return actions;
+}
+
+Actions Server::timer(std::int64_t timer, Seconds now) {
+  Actions actions;
+  if (finished_) return actions;
+  if (timer == wait_timer_) {
+    if (in_round_)
+      wait_timer_ = 0;  // settle() draws again
+    else
+      begin_round(now, actions);
+  } else if (timer == round_timer_ && in_round_) {
+    end_round(now, actions);
+  }
+  return actions;
+}
+
+void Server::end_round(Seconds now, Actions& actions) {
+  for (const auto& [id, task] : tasks_) actions.push_back(Release{id, task.client});
+  record_.late += static_cast<std::int64_t>(tasks_.size());
+  tasks_.clear();
+  busy_.clear();
+  std::vector<float> next = *model_;
+  Outcome outcome{false, fmt::format("{} replies, min_replies is {}", record_.used, policy_.min_replies), {}};
+  if (record_.used >= policy_.min_replies) outcome = strategy_->finish(next);
+  move_on(outcome, std::move(next), now, actions);
+}
+
+void Server::move_on(const Outcome& outcome, std::vector<float> model, Seconds now, Actions& actions) {
+  record_.ended = now;
+  record_.changed = outcome.changed;
+  record_.why = outcome.why;
+  record_.metrics = outcome.metrics;
+  failed_rounds_ = outcome.changed ? 0 : failed_rounds_ + 1;
+  if (outcome.changed) model_ = std::make_shared<const std::vector<float>>(std::move(model));
+  actions.push_back(RoundDone{record_, model_});
+  in_round_ = policy_.asynchronous;
+  if (failed_rounds_ >= policy_.max_failed_rounds)
+    return give_up(fmt::format("{} rounds in a row failed, the last because of: {}", failed_rounds_, record_.why), actions);
+  if (round_ >= policy_.rounds) {
+    for (const auto& [id, task] : tasks_) actions.push_back(Release{id, task.client});
+    tasks_.clear();
+    busy_.clear();
+    finished_ = true;
+    actions.push_back(Finished{true, ""});
+    return;
+  }
+  ++round_;
+  if (!policy_.asynchronous) return;
+  draws_ = 0;
+  record_ = {};
+  record_.round = round_;
+  record_.began = now;
+  loss_weight_ = 0;
+}
+
+void Server::give_up(const std::string& why, Actions& actions) {
+  finished_ = true;
+  actions.push_back(Finished{false, why});
+}
+
+Actions Server::settle(Seconds now) {
+  Actions actions;
+  if (finished_ || round_ == 0 || wait_timer_ != 0) return actions;
+  if (!in_round_) {
+    begin_round(now, actions);
+  } else if (policy_.asynchronous) {
+    const std::int64_t open = policy_.concurrency - static_cast<std::int64_t>(tasks_.size());
+    if (open <= 0) return actions;
+    assign(sample(open, now, draws_++), actions);
+    if (!tasks_.empty()) return actions;
+    const std::optional<Seconds> next = population_.next_change(now);
+    if (!next) {
+      give_up(fmt::format("round {}: nobody is available and nobody will be", round_), actions);
+      return actions;
+    }
+    wait_timer_ = next_timer_++;
+    actions.push_back(SetTimer{wait_timer_, *next});
+  }
+  return actions;
+}
+
+}  // namespace starling::federated
