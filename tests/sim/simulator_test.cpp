@@ -1,0 +1,144 @@
+// Federated training under the virtual clock: the same bits for any number of threads, and times that follow the devices.
+#include "sim/simulator.h"
+
+#include <cmath>
+
+#include <doctest/doctest.h>
+
+#include "core/error.h"
+
+using namespace starling;
+using namespace starling::sim;
+
+namespace {
+
+/// Four classes around four centres, from a formula.
+federated::Examples dataset(std::int64_t count, int shift) {
+  federated::Examples data;
+  data.count = count;
+  data.values_each = 8;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const auto label = static_cast<std::int32_t>(i % 4);
+    data.labels.push_back(label);
+    for (int k = 0; k < 8; ++k) data.values.push_back(0.7f * std::sin(static_cast<float>((i + shift) * 8 + k) * 1.7f) + (k % 4 == label ? 1.0f : 0.0f));
+  }
+  data.validate("formula");
+  return data;
+}
+
+struct World {
+  World() {
+    core::ModelOptions o;
+    o.name = "mlp";
+    o.input = {8};
+    o.classes = 4;
+    o.width = 16;
+    model = core::make_model(o);
+    core::PartitionOptions p;
+    p.kind = "dirichlet";
+    p.alpha = 1;
+    p.clients = 12;
+    parts = core::partition(p, static_cast<std::size_t>(train.count), train.labels, {});
+    options.rounds.rounds = 12;
+    options.rounds.fraction = 0.5;
+    options.devices.clients = 12;
+    options.devices.profile = "lognormal";
+    options.local.batch = 16;
+    options.local.learning_rate = 0.1;
+  }
+  SimulationResult run() const { return simulate(*model, train, test, parts, options); }
+
+  federated::Examples train = dataset(600, 0), test = dataset(200, 5000);
+  std::unique_ptr<core::TrainableModel> model;
+  core::Partition parts;
+  SimulationOptions options;
+};
+
+void check_equal(const SimulationResult& a, const SimulationResult& b) {
+  CHECK(a.model == b.model);
+  REQUIRE(a.rounds.size() == b.rounds.size());
+  for (std::size_t i = 0; i < a.rounds.size(); ++i) {
+    CHECK(a.rounds[i].virtual_s == b.rounds[i].virtual_s);
+    CHECK(a.rounds[i].test_loss == b.rounds[i].test_loss);
+    CHECK(a.rounds[i].record.used == b.rounds[i].record.used);
+    CHECK(a.rounds[i].record.train_loss == b.rounds[i].record.train_loss);
+    CHECK(a.rounds[i].uplink_bytes == b.rounds[i].uplink_bytes);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("every strategy learns under the virtual clock, with the same bits for any number of threads") {
+  for (const std::string_view name : federated::strategy_names()) {
+    CAPTURE(name);
+    World world;
+    world.options.strategy.name = name;
+    world.options.strategy.hostile = 0;
+    world.options.strategy.buffer = 3;
+    world.options.rounds.asynchronous = name == "fedbuff";
+    world.options.rounds.concurrency = 4;
+    world.options.devices.failure = 0.1;
+    world.options.rounds.quorum = 0.8;
+    const SimulationResult one = world.run();
+    CHECK(one.completed);
+    CHECK(one.rounds.size() == 12);
+    CHECK(one.rounds.back().test_accuracy > (name == "krum" || name == "fedyogi" ? 0.3 : 0.5));
+    world.options.threads = 3;
+    check_equal(one, world.run());
+  }
+}
+
+TEST_CASE("a deadline shortens the rounds and drops the slow") {
+  World world;
+  const SimulationResult patient = world.run();
+  world.options.rounds.deadline = patient.rounds.back().virtual_s / 12 / 3;
+  const SimulationResult hasty = world.run();
+  CHECK(hasty.rounds.back().virtual_s <= 12 * world.options.rounds.deadline * 1.001);
+  std::int64_t late = 0;
+  for (const RoundResult& r : hasty.rounds) late += r.record.late;
+  CHECK(late > 0);
+}
+
+TEST_CASE("bytes are those of the models that travelled") {
+  World world;
+  world.options.devices.profile = "uniform";
+  const SimulationResult result = world.run();
+  const double model = 4.0 * static_cast<double>(world.model->layout()->size());
+  CHECK(result.rounds.back().downlink_bytes == 12 * 6 * model);
+  CHECK(result.rounds.back().uplink_bytes == 12 * 6 * model);
+  world.options.strategy.name = "scaffold";
+  CHECK(world.run().rounds.back().uplink_bytes == 2 * 12 * 6 * model);
+}
+
+TEST_CASE("devices are fast and there as their profiles say") {
+  CHECK(task_seconds({30, 500e3, 500e3, 0}, {10, 20, 1000e3, 1000e3}, 0.1, 0) == doctest::Approx(22));
+  DeviceOptions o;
+  o.clients = 100000;
+  o.profile = "groups";
+  Devices groups(o);
+  int slow = 0, fast = 0;
+  for (std::int64_t k = 0; k < o.clients; ++k) {
+    slow += groups.device(k).ms_per_example > 40 ? 1 : 0;
+    fast += groups.device(k).ms_per_example < 40 ? 1 : 0;
+  }
+  CHECK(std::abs(slow - 25000) < 600);
+  CHECK(std::abs(fast - 25000) < 600);
+  o.profile = "phones";
+  Devices phones(o);
+  std::vector<double> speeds, links;
+  double there = 0;
+  for (std::int64_t k = 0; k < o.clients; ++k) {
+    speeds.push_back(phones.device(k).ms_per_example);
+    links.push_back(phones.device(k).down_bytes_per_s);
+    there += phones.available(k, 5000) ? 1 : 0;
+  }
+  std::nth_element(speeds.begin(), speeds.begin() + 50000, speeds.end());
+  std::nth_element(links.begin(), links.begin() + 50000, links.end());
+  CHECK(speeds[50000] == doctest::Approx(40).epsilon(0.02));
+  CHECK(links[50000] == doctest::Approx(600e3).epsilon(0.02));
+  CHECK(there / 100000 == doctest::Approx(0.05 + 0.35 / 4).epsilon(0.05));  // the mean of max(0, sin)^2 is 1/4
+  CHECK(phones.available(3, 5000) == phones.available(3, 5000 + 100));
+  CHECK(*phones.next_change(5000) == 5400);
+  o.profile = "fones";
+  CHECK_THROWS_WITH_AS(Devices{o}, doctest::Contains("known: uniform groups"), core::Error);
+}
