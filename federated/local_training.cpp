@@ -11,14 +11,6 @@ namespace starling::federated {
 
 using core::Kind;
 
-void Examples::validate(const std::string& source) const {
-  core::check(count > 0 && (values_each > 0) != (tokens_each > 0) && labels_each > 0, Kind::malformed, "{}: {} examples of {} values and {} tokens", source, count,
-              values_each, tokens_each);
-  const auto all = [&](std::int64_t each) { return static_cast<std::size_t>(count * each); };
-  core::check(values.size() == all(values_each) && tokens.size() == all(tokens_each) && labels.size() == all(labels_each), Kind::malformed,
-              "{}: {} values, {} tokens and {} labels for {} examples", source, values.size(), tokens.size(), labels.size(), count);
-}
-
 LocalTrainer::LocalTrainer(const core::TrainableModel& model, const Examples& data, core::Pool& pool)
     : model_(model), data_(data), parameters_(model.layout()), training_(pool, true, true), evaluation_(pool, false, false) {}
 

@@ -7,22 +7,14 @@
 #include <string>
 #include <vector>
 
+#include "core/data/dataset.h"
 #include "core/train/model.h"
 #include "core/train/optimizer.h"
 #include "federated/strategy.h"
 
 namespace starling::federated {
 
-/// A data set in memory; an example is `values_each` values or `tokens_each` tokens, with as many labels.
-struct Examples {
-  std::int64_t count = 0;
-  std::int64_t values_each = 0, tokens_each = 0, labels_each = 1;
-  std::vector<float> values;
-  std::vector<std::int32_t> tokens, labels;
-
-  /// Kind::malformed naming `source` when the sizes disagree.
-  void validate(const std::string& source) const;
-};
+using core::Examples;
 
 struct LocalOptions {
   std::int64_t epochs = 1;

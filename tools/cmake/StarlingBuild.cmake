@@ -44,7 +44,7 @@ endif()
 
 set(starling_dependencies_core
   Threads::Threads fmt::fmt nlohmann_json::nlohmann_json tomlplusplus::tomlplusplus
-  PkgConfig::pcre2 PkgConfig::utf8proc PkgConfig::xxhash PkgConfig::hwy)
+  PkgConfig::pcre2 PkgConfig::archive PkgConfig::utf8proc PkgConfig::xxhash PkgConfig::hwy)
 set(starling_dependencies_comm CapnProto::capnp PkgConfig::zmq)
 if(STARLING_MPI)
   list(APPEND starling_dependencies_comm MPI::MPI_CXX)

@@ -1,0 +1,44 @@
+// Data sets by name, in memory: examples for training and for testing.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/tensor.h"
+
+namespace starling::core {
+
+/// An example is `values_each` values or `tokens_each` tokens, with as many labels.
+struct Examples {
+  std::int64_t count = 0;
+  std::int64_t values_each = 0, tokens_each = 0, labels_each = 1;
+  std::vector<float> values;
+  std::vector<std::int32_t> tokens, labels;
+
+  /// Kind::malformed naming `source` when the sizes disagree.
+  void validate(const std::string& source) const;
+};
+
+struct Dataset {
+  std::string name;
+  Shape input;                      // of one example
+  std::int64_t classes = 0;
+  Examples train, test;
+  std::vector<std::int32_t> owners;  // of each training example, where the data says whose it is
+};
+
+struct DatasetOptions {
+  std::string name;                 // one of dataset_names()
+  std::filesystem::path folder;     // that holds the sets; empty: STARLING_DATA, then $XDG_DATA_HOME/starling
+  std::int64_t train_max = 0;       // so many training examples at most, the first ones; 0: all
+};
+
+/// Kind::usage for an unknown name; Kind::missing says where the set comes from; Kind::malformed names file and field.
+Dataset load_dataset(const DatasetOptions& options);
+std::vector<std::string_view> dataset_names();
+
+}  // namespace starling::core
