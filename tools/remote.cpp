@@ -30,12 +30,15 @@ constexpr const char* kFolder = R"sh(set -u
 folder="${XDG_STATE_HOME:-$HOME/.local/state}/starling"
 stem="$folder"/)sh";
 
-/// Sets `running` to the pid of the node if it is there: a pid file may name a process that has the number by chance.
+/// `alive` does not take a process that ended and that nobody has collected yet (as in a container whose first process
+/// is no init) for one that runs: it has no command line any more. Sets `running` to the pid of the node if it is
+/// there: a pid file may name a process that has the number by chance.
 constexpr const char* kFind = R"sh(
+alive() { kill -0 "$1" 2>/dev/null && grep -q . "/proc/$1/cmdline" 2>/dev/null; }
 running=
 if [ -f "$stem.pid" ]; then
   pid=$(cat "$stem.pid")
-  if kill -0 "$pid" 2>/dev/null && tr '\0' '\n' <"/proc/$pid/cmdline" 2>/dev/null | grep -qx node; then running=$pid; fi
+  if alive "$pid" && tr '\0' '\n' <"/proc/$pid/cmdline" 2>/dev/null | grep -qx node; then running=$pid; fi
 fi
 )sh";
 
@@ -48,7 +51,7 @@ pid=$!
 echo "$pid" >"$stem.pid"
 tries=0
 while [ ! -s "$stem.uri" ]; do
-  if ! kill -0 "$pid" 2>/dev/null; then rm -f "$stem.pid"; tail -n 3 "$stem.log"; exit 1; fi
+  if ! alive "$pid"; then rm -f "$stem.pid"; tail -n 3 "$stem.log"; exit 1; fi
   tries=$((tries + 1))
   if [ "$tries" -gt 200 ]; then kill -9 "$pid"; rm -f "$stem.pid"; echo "not ready after 20 s"; exit 1; fi
   sleep 0.1
@@ -60,7 +63,7 @@ constexpr const char* kStop = R"sh(
 if [ -z "$running" ]; then rm -f "$stem.pid"; echo "not running"; exit 0; fi
 kill "$running"
 tries=0
-while kill -0 "$running" 2>/dev/null; do
+while alive "$running"; do
   tries=$((tries + 1))
   if [ "$tries" -eq 30 ]; then kill -9 "$running"; fi
   if [ "$tries" -gt 60 ]; then echo "pid $running does not end"; exit 1; fi

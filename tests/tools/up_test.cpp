@@ -5,6 +5,8 @@
 
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 
 #include "tests/tools/program.h"
 
@@ -71,6 +73,22 @@ TEST_CASE("up starts the nodes, once, with what the file says, and down ends the
   CHECK(contains(down.out, "stopped (pid " + std::to_string(pid) + ")"));
   CHECK_FALSE(std::filesystem::exists(hosts.folder / (state + "shelf.pid")));
   CHECK(contains(hosts.run("down").out, "not running"));
+}
+
+TEST_CASE("down sees the end of a node that its new parent never collects") {
+  // As the first process of a container without an init: orphans become ours, and we do not wait for them.
+  REQUIRE(::prctl(PR_SET_CHILD_SUBREAPER, 1) == 0);
+  {
+    const Hosts hosts;
+    REQUIRE(hosts.run("up").status == 0);
+    const pid_t pid = std::stoi(hosts.contents(".local/state/starling/shelf.pid"));
+    const Ran down = hosts.run("down");
+    CHECK_MESSAGE(down.status == 0, down.out, down.err);
+    CHECK(::kill(pid, 0) == 0);  // it is there, but ended
+    CHECK(::waitpid(pid, nullptr, WNOHANG) == pid);
+  }
+  while (::waitpid(-1, nullptr, WNOHANG) > 0) continue;
+  ::prctl(PR_SET_CHILD_SUBREAPER, 0);
 }
 
 TEST_CASE("a host that is not reached and a program that fails are named, and the status is 1") {
