@@ -240,4 +240,15 @@ double noise_deviation(double level, std::int64_t client, std::int64_t clients) 
   return clients > 1 ? level * static_cast<double>(client) / static_cast<double>(clients - 1) : 0;
 }
 
+void add_noise(const Partition& partition, double level, std::uint64_t seed, Examples& examples) {
+  for (std::size_t client = 0; client < partition.size(); ++client) {
+    const double deviation = noise_deviation(level, static_cast<std::int64_t>(client), static_cast<std::int64_t>(partition.size()));
+    if (deviation == 0) continue;
+    RandomStream random(seed, Purpose::partition, {1, client, 0});
+    for (const std::uint32_t i : partition[client])
+      for (std::int64_t k = 0; k < examples.values_each; ++k)
+        examples.values[static_cast<std::size_t>(i * examples.values_each + k)] += static_cast<float>(deviation * random.normal());
+  }
+}
+
 }  // namespace starling::core

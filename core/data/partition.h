@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "core/data/dataset.h"
+
 namespace starling::core {
 
 struct PartitionOptions {
@@ -47,5 +49,7 @@ PartitionReport report(const Partition& partition, std::size_t examples, std::sp
 /// The standard deviation of the noise that client i of N adds to every value of its examples ("noise" of NIID-Bench's
 /// code): level * i / (N - 1).
 double noise_deviation(double level, std::int64_t client, std::int64_t clients);
+/// Adds that noise to the values of every client's examples.
+void add_noise(const Partition& partition, double level, std::uint64_t seed, Examples& examples);
 
 }  // namespace starling::core

@@ -192,3 +192,19 @@ TEST_CASE("impossible partitions are refused by name") {
   o.labels_per_client = 11;
   CHECK(said(o, labels).find("expected 1 to 10") != std::string::npos);
 }
+
+TEST_CASE("noise grows from client to client") {
+  Examples data;
+  data.count = 4000;
+  data.values_each = 10;
+  data.values.resize(40000);
+  const Partition p = partition(options("noise", 4), 4000, {}, {});
+  add_noise(p, 0.3, 5, data);
+  for (std::size_t client = 0; client < 4; ++client) {
+    double squares = 0;
+    for (const std::uint32_t i : p[client])
+      for (std::size_t k = 0; k < 10; ++k) squares += std::pow(static_cast<double>(data.values[i * 10 + k]), 2);
+    const double expected = noise_deviation(0.3, static_cast<std::int64_t>(client), 4);
+    CHECK(squares / static_cast<double>(p[client].size() * 10) == doctest::Approx(expected * expected).epsilon(0.04));
+  }
+}

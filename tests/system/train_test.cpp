@@ -1,0 +1,76 @@
+// `starling train --simulate` as a user runs it: the run folder, the same bits again, and what is refused.
+#include <fstream>
+#include <sstream>
+
+#include <doctest/doctest.h>
+#include <nlohmann/json.hpp>
+
+#include "tests/data.h"
+#include "tests/tools/program.h"
+
+using namespace starling;
+using tests::contains;
+
+namespace {
+
+std::string contents(const std::string& file) {
+  std::ifstream in(file, std::ios::binary);
+  std::stringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+std::string without_wall(const std::string& lines) {
+  std::stringstream in(lines), out;
+  for (std::string line; std::getline(in, line);) {
+    auto json = nlohmann::json::parse(line);
+    json.erase("wall_s");
+    out << json.dump() << '\n';
+  }
+  return out.str();
+}
+
+}  // namespace
+
+TEST_CASE("an experiment runs, learns, fills its folder, and gives the same bits with other threads") {
+  const auto data = tests::data_file("fashion-mnist/t10k-labels-idx1-ubyte.gz");
+  if (!data) return;
+  const tests::TemporaryFolder folder;
+  const std::string environment = "STARLING_DATA='" + data->parent_path().parent_path().string() + "'";
+  const std::string command = "train '" STARLING_SOURCE_DIR "/examples/fashion-fedavg/experiment.toml' --simulate --set rounds=3 --set data.examples=3000 "
+                              "--set client.learning_rate=0.1 --out ";
+  const auto first = tests::run_starling(command + "'" + (folder / "one") + "' --threads 1", environment);
+  REQUIRE_MESSAGE(first.status == 0, first.err);
+  CHECK(contains(first.out, "fashion-fedavg: 3 rounds of fedavg, 20 clients, lenet5"));
+  const auto summary = nlohmann::json::parse(contents(folder / "one/summary.json"));
+  CHECK(summary.at("completed") == true);
+  CHECK(summary.at("parameters") == 44426);
+  CHECK(summary.at("test_accuracy").get<double>() > 0.3);
+  CHECK(contains(contents(folder / "one/settings.toml"), "learning_rate = 0.1"));
+  const auto second = tests::run_starling(command + "'" + (folder / "two") + "' --threads 2 --json", environment);
+  REQUIRE(second.status == 0);
+  CHECK(contents(folder / "two/model.safetensors") == contents(folder / "one/model.safetensors"));
+  CHECK(without_wall(contents(folder / "two/metrics.jsonl")) == without_wall(contents(folder / "one/metrics.jsonl")));
+  CHECK(contains(second.out, "\"test_accuracy\""));
+  // The settings it wrote are the experiment once more.
+  const auto again = tests::run_starling("train '" + (folder / "one/settings.toml") + "' --simulate --out '" + (folder / "three") + "'", environment);
+  REQUIRE_MESSAGE(again.status == 0, again.err);
+  CHECK(contents(folder / "three/model.safetensors") == contents(folder / "one/model.safetensors"));
+  const auto twice = tests::run_starling(command + "'" + (folder / "one") + "'", environment);
+  CHECK(twice.status == 2);
+  CHECK(contains(twice.err, "holds a run already"));
+}
+
+TEST_CASE("experiments that cannot run are refused by name") {
+  const std::string file = "'" STARLING_SOURCE_DIR "/examples/fashion-fedavg/experiment.toml'";
+  const auto refused = [&](const std::string& arguments, const std::string& environment = "") {
+    const auto ran = tests::run_starling("train " + arguments, environment);
+    CHECK(ran.status == 2);
+    return ran.err;
+  };
+  CHECK(contains(refused(file), "give --simulate"));
+  CHECK(contains(refused(file + " --simulate --set clock=wall"), "needs running nodes"));
+  CHECK(contains(refused(file + " --simulate --set model.name=lenet6"), "did you mean 'lenet5'?"));
+  CHECK(contains(refused(file + " --simulate", "STARLING_DATA=/nowhere"), "github.com/zalandoresearch/fashion-mnist"));
+  CHECK(contains(refused("/no/such.toml --simulate"), "/no/such.toml"));
+}
