@@ -38,7 +38,7 @@ TEST_CASE("an experiment runs, learns, fills its folder, and gives the same bits
   const tests::TemporaryFolder folder;
   const std::string environment = "STARLING_DATA='" + data->parent_path().parent_path().string() + "'";
   const std::string command = "train '" STARLING_SOURCE_DIR "/examples/fashion-fedavg/experiment.toml' --simulate --set rounds=3 --set data.examples=3000 "
-                              "--set client.learning_rate=0.1 --out ";
+                              "--set client.learning_rate=0.1 --set client.epochs=3 --set data.alpha=5 --out ";
   const auto first = tests::run_starling(command + "'" + (folder / "one") + "' --threads 1", environment);
   REQUIRE_MESSAGE(first.status == 0, first.err);
   CHECK(contains(first.out, "fashion-fedavg: 3 rounds of fedavg, 20 clients, lenet5"));
