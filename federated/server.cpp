@@ -126,8 +126,8 @@ Actions Server::reply(TaskReply reply, Seconds now) {
   Actions actions;
   const auto found = tasks_.find(reply.task);
   if (finished_ || found == tasks_.end()) {
-    // Of a round that is over, or twice: at most once counts.
-    ++record_.late;
+    // Twice, or of a round that is over, which has counted it as late.
+    ++record_.refused["task"];
     actions.push_back(Release{reply.task, reply.client});
     return actions;
   }

@@ -76,11 +76,11 @@ class Simulation {
     const std::int64_t batch = options_.local.batch > 0 ? std::min(options_.local.batch, members) : members;
     const Load load{options_.local.epochs * ((members + batch - 1) / std::max<std::int64_t>(1, batch)), batch, bytes_, bytes_};
     events_.insert({now_ + devices_.seconds(a.client, a.round, load), next_event_++, false, a.task});
-    tasks_.emplace(a.task, Outstanding{a, states_[a.client], {}, {}});
+    const auto state = states_.find(a.client);
+    tasks_.emplace(a.task, Outstanding{a, state != states_.end() ? state->second : federated::ClientState{}, {}, {}});
   }
   void on(const federated::Commit& c) {
-    states_[c.client] = std::move(arrived_);
-    uplink_ += bytes_;
+    if (!arrived_.vectors.empty()) states_[c.client] = std::move(arrived_);
   }
   void on(const federated::Release& r) { tasks_.erase(r.task); }
   void on(const federated::SetTimer& t) { events_.insert({t.at, next_event_++, true, t.timer}); }
@@ -123,7 +123,7 @@ class Simulation {
     reply.loss_at_start = r.loss_at_start;
     reply.model = std::move(r.model);
     reply.control = std::move(r.control_change);
-    uplink_ += 4.0 * static_cast<double>(reply.control.size());
+    uplink_ += 4.0 * static_cast<double>(reply.model.size() + reply.control.size());
     arrived_ = std::move(r.state);
     handle(server_->reply(std::move(reply), now_));
   }

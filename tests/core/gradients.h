@@ -50,6 +50,13 @@ inline void check_gradients(core::Parameters& parameters, const Loss& loss, doub
   }
 }
 
+/// A loss that depends on every value of v: the distance to a fixed direction.
+inline core::Var along(core::Tape& t, core::Var v) {
+  std::vector<float> target(static_cast<std::size_t>(t.size(v)));
+  for (std::size_t i = 0; i < target.size(); ++i) target[i] = std::sin(static_cast<float>(3 * i + 1));
+  return core::mean_squared_error(t, v, target);
+}
+
 /// A layout from names and shapes, filled with normal numbers of the given deviation.
 struct Model {
   std::shared_ptr<core::ParameterLayout> layout = std::make_shared<core::ParameterLayout>();

@@ -5,15 +5,10 @@ using namespace starling;
 using core::Activation;
 using core::Tape;
 using core::Var;
+using tests::along;
 using tests::check_gradients;
 
 namespace {
-
-Var along(Tape& t, Var v) {
-  std::vector<float> target(static_cast<std::size_t>(t.size(v)));
-  for (std::size_t i = 0; i < target.size(); ++i) target[i] = std::sin(static_cast<float>(3 * i + 1));
-  return core::mean_squared_error(t, v, target);
-}
 
 std::vector<float> values_of(core::Parameters& p, bool training, const tests::Loss& build) {
   core::Pool pool(2);

@@ -5,18 +5,8 @@ using namespace starling;
 using core::Activation;
 using core::Tape;
 using core::Var;
+using tests::along;
 using tests::check_gradients;
-
-namespace {
-
-/// A fixed direction, so that a loss depends on every value of v: sum of v * direction.
-Var along(Tape& t, Var v) {
-  std::vector<float> target(static_cast<std::size_t>(t.size(v)));
-  for (std::size_t i = 0; i < target.size(); ++i) target[i] = std::sin(static_cast<float>(3 * i + 1));
-  return core::mean_squared_error(t, v, target);
-}
-
-}  // namespace
 
 TEST_CASE("dense layers have the right gradients") {
   tests::Model m;

@@ -142,8 +142,11 @@ TEST_CASE("deadline, quorum and over-selection end a round with what is there, a
     const auto next = all<Assign>(server.settle(30));
     CHECK(next.size() == 10);
     CHECK(all<Release>(server.reply(answer(tasks[5], {100}), 31)).size() == 1);  // of round 1
-    for (const Assign& a : next) server.reply(answer(a, {2}), 40);
+    Actions last;
+    for (const Assign& a : next) last = server.reply(answer(a, {2}), 40);
     CHECK((*server.model())[0] == 2);
+    CHECK(all<RoundDone>(last).at(0).record.late == 0);
+    CHECK(all<RoundDone>(last).at(0).record.refused.at("task") == 1);
   }
   SUBCASE("quorum") {
     RoundsPolicy p = policy(1);
