@@ -128,6 +128,7 @@ LocalResult LocalTrainer::train(const LocalTask& task, const LocalOptions& optio
   }
   if (work.loss_at_start) result.loss_at_start = evaluate(start, task.members).loss;
 
+  const bool corrected = work.proximal > 0 || work.control_variates;
   const auto optimizer = core::make_optimizer(options.optimizer);
   Normaliser normaliser(options.optimizer.momentum, options.learning_rate * work.proximal);
   std::vector<std::uint32_t> order(task.members.begin(), task.members.end());
@@ -141,7 +142,7 @@ LocalResult LocalTrainer::train(const LocalTask& task, const LocalOptions& optio
       core::check(std::isfinite(loss), Kind::refused, "client {}: the loss is {} after {} steps; a smaller learning rate may help", task.client, loss, result.steps);
       result.loss += loss;
       for (const core::ParameterEntry& e : layout.entries()) {
-        if (e.part == core::Part::statistic) continue;
+        if (e.part == core::Part::statistic || !corrected) continue;
         for (auto i = static_cast<std::size_t>(e.offset); i < static_cast<std::size_t>(e.offset + e.size); ++i) {
           float& g = parameters_.gradients[i];
           if (work.proximal > 0) g += static_cast<float>(work.proximal) * (y[i] - start[i]);

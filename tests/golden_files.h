@@ -8,7 +8,6 @@
 #include <iterator>
 #include <map>
 #include <string>
-#include <vector>
 
 #include "core/bytes.h"
 
@@ -23,17 +22,18 @@ inline std::string as_string(core::Bytes bytes) {
 /// A fuzz input: the first byte tells the target what the rest is.
 inline std::string tagged(int tag, std::string rest) { return static_cast<char>(tag) + std::move(rest); }
 
-/// The names of files that are missing, or hold other bytes than `files` says; none when all are as they were.
-inline std::vector<std::string> differences(const std::string& target, const GoldenFiles& files) {
+/// The names of files that are missing, or hold other bytes than `files` says, a blank before each; empty when all are
+/// as they were.
+inline std::string differences(const std::string& target, const GoldenFiles& files) {
   const auto folder = std::filesystem::path(STARLING_SOURCE_DIR) / "tests/fuzz/corpus" / target;
   const bool write = std::getenv("STARLING_WRITE_GOLDEN") != nullptr;
   if (write) std::filesystem::create_directories(folder);
-  std::vector<std::string> different;
+  std::string different;
   for (const auto& [name, bytes] : files) {
     if (write) std::ofstream(folder / name, std::ios::binary) << bytes;
     std::ifstream in(folder / name, std::ios::binary);
     const std::string kept{std::istreambuf_iterator<char>(in), {}};
-    if (!in || kept != bytes) different.push_back(name);
+    if (!in || kept != bytes) different += " " + name;
   }
   return different;
 }

@@ -11,34 +11,31 @@ using Layout = std::shared_ptr<const core::ParameterLayout>;
 class FedNova final : public Averaged {
  public:
   FedNova(const StrategyOptions& o, const Layout& layout)
-      : Averaged(layout), rate_(o.server_learning_rate > 0 ? o.server_learning_rate : 1), work_(2), examples_(1) {}
+      : Averaged(layout), rate_(o.server_learning_rate > 0 ? o.server_learning_rate : 1), work_(1) {}
   void begin(std::span<const float> x) override {
     Averaged::begin(x);
     work_.clear();
-    examples_.clear();
   }
   void add(const Reply& reply) override {
     if (reply.steps == 0) return;
     core::check(reply.normaliser > 0 && reply.normaliser < 65536, core::Kind::malformed, "client {}: normaliser {}, expected above 0 and below 65536",
                 reply.client, reply.normaliser);
     Averaged::add(reply);
-    const float terms[2] = {static_cast<float>(reply.normaliser), 1};
-    work_.add(terms, reply.examples);
-    const float one[1] = {1};
-    examples_.add(one, weight(reply));
+    const float steps[1] = {static_cast<float>(reply.normaliser)};
+    work_.add(steps, reply.examples);
   }
 
  protected:
   // sum p_k d_k * tau_eff = (sum of n_k / a_k (y_k - x) / sum of n_k) * (sum p_k a_k): the mean by the weights n_k / a_k,
   // stretched by what their sum is short of.
   double weight(const Reply& reply) const override { return reply.examples / reply.normaliser; }
-  void before_steps() override { stretch_ = rate_ * work_.mean(0) * examples_.weight() / work_.weight(); }
+  void before_steps() override { stretch_ = rate_ * work_.mean(0) * weight_sum() / work_.weight(); }
   double step(std::size_t, double x, double move) override { return x + stretch_ * move; }
   void after_steps(Outcome& outcome) override { outcome.metrics["effective_steps"] = work_.mean(0); }
 
  private:
   double rate_, stretch_ = 0;
-  ExactSum work_, examples_;
+  ExactSum work_;  // mean of the normalisers, by examples
 };
 
 }  // namespace

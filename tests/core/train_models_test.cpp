@@ -115,6 +115,18 @@ TEST_CASE("what a model cannot be is said by name") {
   CHECK_THROWS_AS(make_optimizer(o), Error);
 }
 
+TEST_CASE("gradients are clipped to a length and keep their direction") {
+  auto layout = std::make_shared<ParameterLayout>();
+  layout->add("w", {2}, {});
+  Parameters p(layout);
+  p.gradients = {3, -4};
+  CHECK(clip_gradients(p, 10) == 5);
+  CHECK(p.gradients == std::vector<float>{3, -4});
+  CHECK(clip_gradients(p, 1) == 5);
+  CHECK(p.gradients[0] == doctest::Approx(0.6));
+  CHECK(p.gradients[1] == doctest::Approx(-0.8));
+}
+
 TEST_CASE("schedules rise, fall and end as their formulas say") {
   Schedule s;
   s.kind = Schedule::Kind::cosine;

@@ -280,6 +280,27 @@ TEST_CASE("FedBuff waits for its buffer and discounts old updates") {
   CHECK_THROWS_AS(add(4, 3, 2, {}), core::Error);
 }
 
+TEST_CASE("a strategy goes on from its kept state as if it had never stopped") {
+  constexpr std::size_t kSize = 12;
+  for (const std::string_view name : strategy_names()) {
+    CAPTURE(name);
+    StrategyOptions o = options(std::string(name));
+    o.server_momentum = 0.9;
+    o.bias_correction = "adam";
+    const auto first = make_strategy(o, layout_of(kSize)), second = make_strategy(o, layout_of(kSize));
+    std::vector<float> x(kSize, 0.2f);
+    for (unsigned round = 0; round < 3; ++round) round_of(*first, x, scripted(round, kSize));
+    std::vector<float> y = x;
+    const auto kept = first->state();
+    const auto restored = second->state();
+    REQUIRE(kept.size() == restored.size());
+    for (std::size_t i = 0; i < kept.size(); ++i) *restored[i].second = *kept[i].second;
+    round_of(*first, x, scripted(9, kSize));
+    round_of(*second, y, scripted(9, kSize));
+    CHECK(x == y);
+  }
+}
+
 TEST_CASE("statistics are averaged plainly, and stay home with FedBN") {
   auto layout = std::make_shared<core::ParameterLayout>();
   layout->add("w", {1}, {});

@@ -87,9 +87,8 @@ int run(const Options& options) {
   Experiment e = load_experiment(options.experiment, options.overrides);
   check(e.clock == "virtual", Kind::unsupported, "{}: clock = 'wall' needs running nodes; --simulate has a virtual clock", options.experiment);
   core::Dataset data = core::load_dataset(e.data);
-  core::PartitionOptions cut = e.partition;
-  const core::Partition parts = core::partition(cut, static_cast<std::size_t>(data.train.count), data.train.labels, data.owners);
-  if (cut.kind == "noise") core::add_noise(parts, e.noise, e.seed, data.train);
+  const core::Partition parts = core::partition(e.partition, static_cast<std::size_t>(data.train.count), data.train.labels, data.owners);
+  if (e.partition.kind == "noise") core::add_noise(parts, e.noise, e.seed, data.train);
   e.devices.clients = static_cast<std::int64_t>(parts.size());
   core::ModelOptions shape = e.model;
   shape.input = data.input;
