@@ -1,6 +1,5 @@
 // config.json of a Hugging Face checkpoint.
 // covers: core/formats/hugging_face.cpp core/formats/json_fields.cpp
-// covers: core/formats/hugging_face.cpp
 #include "core/formats/hugging_face.h"
 #include "tests/fuzz/target.h"
 

@@ -1,6 +1,5 @@
 // GGUF: the container, its vocabulary, its model.
 // covers: core/formats/gguf.cpp core/formats/gguf_fields.cpp core/formats/gguf_llama.cpp core/formats/gguf_vocabulary.cpp core/formats/llama_tensors.cpp
-// covers: core/formats/gguf.cpp core/formats/gguf_fields.cpp core/formats/gguf_vocabulary.cpp core/formats/gguf_llama.cpp
 #include "core/formats/gguf_llama.h"
 #include "tests/fuzz/target.h"
 

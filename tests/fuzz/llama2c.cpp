@@ -1,6 +1,5 @@
 // The legacy model file of llama2.c.
 // covers: core/formats/llama2c.cpp
-// covers: core/formats/llama2c.cpp
 #include "core/formats/llama2c.h"
 #include "tests/fuzz/target.h"
 

@@ -1,6 +1,5 @@
 // tokenizer.bin of llama2.c.
 // covers: core/formats/llama2c_tokenizer.cpp
-// covers: core/formats/llama2c_tokenizer.cpp
 #include "core/formats/llama2c.h"
 #include "tests/fuzz/target.h"
 

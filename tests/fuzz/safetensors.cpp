@@ -1,6 +1,5 @@
 // safetensors: the header, and every tensor that this build can hold.
 // covers: core/formats/safetensors.cpp
-// covers: core/formats/safetensors.cpp
 #include "core/formats/safetensors.h"
 #include "tests/fuzz/target.h"
 

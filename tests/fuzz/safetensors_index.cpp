@@ -1,6 +1,5 @@
 // The index of a sharded checkpoint.
 // covers: core/formats/hugging_face.cpp
-// covers: core/formats/hugging_face.cpp
 #include "core/formats/hugging_face.h"
 #include "tests/fuzz/target.h"
 

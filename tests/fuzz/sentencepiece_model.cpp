@@ -1,6 +1,5 @@
 // tokenizer.model of SentencePiece.
 // covers: core/formats/sentencepiece_model.cpp
-// covers: core/formats/sentencepiece_model.cpp
 #include "core/formats/sentencepiece_model.h"
 #include "tests/fuzz/target.h"
 

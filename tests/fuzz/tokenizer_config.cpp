@@ -1,6 +1,5 @@
 // tokenizer_config.json, applied to a small vocabulary.
 // covers: core/formats/tokenizer_json.cpp
-// covers: core/formats/tokenizer_json.cpp
 #include "core/formats/tokenizer_json.h"
 #include "tests/fuzz/target.h"
 

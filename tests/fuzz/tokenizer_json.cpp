@@ -1,6 +1,5 @@
 // tokenizer.json of Hugging Face tokenizers.
-// covers: core/formats/tokenizer_json.cpp core/formats/pre_tokenizer_names.cpp
-// covers: core/formats/tokenizer_json.cpp
+// covers: core/formats/pre_tokenizer_names.cpp core/formats/tokenizer_json.cpp
 #include "core/formats/tokenizer_json.h"
 #include "tests/fuzz/target.h"
 

@@ -1,8 +1,7 @@
 // Any vocabulary and any text: making the tokenizer may refuse, encoding and decoding may not misbehave.
 // Input: model, flags, pre-tokenizer, number of pieces; each piece as kind, score, length, bytes; number of
 // merges as pairs of piece numbers; the rest is the text. All numbers are single bytes.
-// covers: core/text/byte_level_bpe.cpp core/text/merger.cpp core/text/pre_tokenizer.cpp core/text/sentencepiece.cpp
-// covers: core/text/special_tokens.cpp core/text/tokenizer.cpp core/text/utf8.cpp core/text/wordpiece.cpp
+// covers: core/text/byte_level_bpe.cpp core/text/merger.cpp core/text/pre_tokenizer.cpp core/text/sentencepiece.cpp core/text/special_tokens.cpp core/text/tokenizer.cpp core/text/utf8.cpp core/text/wordpiece.cpp
 #include <algorithm>
 #include <cstdint>
 #include <string>
