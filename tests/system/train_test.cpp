@@ -73,4 +73,5 @@ TEST_CASE("experiments that cannot run are refused by name") {
   CHECK(contains(refused(file + " --simulate --set model.name=lenet6"), "did you mean 'lenet5'?"));
   CHECK(contains(refused(file + " --simulate", "STARLING_DATA=/nowhere"), "github.com/zalandoresearch/fashion-mnist"));
   CHECK(contains(refused("/no/such.toml --simulate"), "/no/such.toml"));
+  CHECK(contains(refused("--set rounds=1 --set clock=wall " + file + " --simulate"), "needs running nodes"));  // options may come first
 }

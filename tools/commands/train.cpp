@@ -149,7 +149,7 @@ int run(const Options& options) {
 std::function<int()> train(CLI::App& app) {
   auto o = std::make_shared<Options>();
   app.add_option("EXPERIMENT", o->experiment, "experiment file (TOML)")->required();
-  app.add_option("--set", o->overrides, "KEY=VALUE or SECTION.KEY=VALUE instead of the file's");
+  app.add_option("--set", o->overrides, "KEY=VALUE or SECTION.KEY=VALUE instead of the file's; may be given again")->allow_extra_args(false);
   app.add_flag("--simulate", o->simulate, "virtual clients under a virtual clock, in this process");
   app.add_option("--out", o->out, "run folder to write: settings, metrics, summary, model");
   app.add_option("--threads", o->threads, "threads that train (default: all cores); no result depends on them")->check(CLI::Range(1, 1024));
