@@ -45,6 +45,11 @@ std::string_view to_string(Kind kind) {
     case Kind::step: return "step";
     case Kind::report: return "report";
     case Kind::finish: return "finish";
+    case Kind::task: return "task";
+    case Kind::reply: return "reply";
+    case Kind::verdict: return "verdict";
+    case Kind::settle: return "settle";
+    case Kind::settled: return "settled";
     case Kind::data: return "data";
     case Kind::reduce: return "reduce";
     case Kind::probe: return "probe";

@@ -35,6 +35,11 @@ enum class Kind : std::uint16_t {
   step = 19,      // data: position, rows and residual stream of one forward step
   report = 20,    // control: counters of a finished job
   finish = 21,    // no payload: rank 0 ends the job and asks for the report; the session goes on
+  task = 22,      // control: a federated client's task; its model follows in data frames
+  reply = 23,     // control: what became of a task; the client's model follows in data frames
+  verdict = 24,   // control: whether the reply counted
+  settle = 25,    // control: all verdicts so far shall survive the process
+  settled = 26,   // no payload: they do
   data = 32,      // data: raw bytes of an announced tensor
   reduce = 33,    // data: a collective's payload
   probe = 34,     // data: measurements

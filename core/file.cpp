@@ -9,6 +9,8 @@
 #include <cstdio>
 #include <cstring>
 
+#include "core/crash_point.h"
+
 namespace starling::core {
 namespace {
 
@@ -81,9 +83,12 @@ void write_file(const std::filesystem::path& path, const std::function<void(cons
         if (n < 0 && errno == EINTR) continue;
         check(n > 0, Kind::refused, "{}: cannot write: {}", temporary, last_error);
         data = data.subspan(static_cast<std::size_t>(n));
+        crash_point("write");
       }
     });
+    crash_point("fsync");
     check(::fsync(fd.get()) == 0, Kind::refused, "{}: fsync: {}", temporary, last_error);
+    crash_point("rename");
     check(std::rename(temporary.c_str(), name.c_str()) == 0, Kind::refused, "{}: rename: {}", name,
           last_error);
   } catch (...) {

@@ -11,25 +11,26 @@ namespace starling::federated {
 
 using core::Kind;
 
-LocalTrainer::LocalTrainer(const core::TrainableModel& model, const Examples& data, core::Pool& pool)
-    : model_(model), data_(data), parameters_(model.layout()), training_(pool, true, true), evaluation_(pool, false, false) {}
+LocalTrainer::LocalTrainer(const core::TrainableModel& model, core::Pool& pool)
+    : model_(model), parameters_(model.layout()), training_(pool, true, true), evaluation_(pool, false, false) {}
 
-core::Batch LocalTrainer::batch(std::span<const std::uint32_t> members) {
+core::Batch LocalTrainer::batch(const Selection& examples) {
+  const Examples& data = *examples.data;
   const auto gather = [&](const auto& from, std::int64_t each, auto& to) {
     to.clear();
-    for (const std::uint32_t m : members) {
+    for (const std::uint32_t m : examples.members) {
       const auto begin = from.begin() + static_cast<std::ptrdiff_t>(m) * each;
       to.insert(to.end(), begin, begin + each);
     }
   };
-  gather(data_.values, data_.values_each, values_);
-  gather(data_.tokens, data_.tokens_each, tokens_);
-  gather(data_.labels, data_.labels_each, labels_);
-  return {static_cast<std::int64_t>(members.size()), values_, tokens_, labels_};
+  gather(data.values, data.values_each, values_);
+  gather(data.tokens, data.tokens_each, tokens_);
+  gather(data.labels, data.labels_each, labels_);
+  return {static_cast<std::int64_t>(examples.members.size()), values_, tokens_, labels_};
 }
 
-double LocalTrainer::descend(std::span<const std::uint32_t> members) {
-  const core::Batch b = batch(members);
+double LocalTrainer::descend(const Selection& examples) {
+  const core::Batch b = batch(examples);
   training_.begin(parameters_);
   parameters_.clear_gradients();
   const core::Var loss = cross_entropy(training_, model_.logits(training_, b), model_.row_labels(b));
@@ -37,19 +38,20 @@ double LocalTrainer::descend(std::span<const std::uint32_t> members) {
   return static_cast<double>(training_.value(loss)[0]);
 }
 
-LocalTrainer::Evaluation LocalTrainer::evaluate(std::span<const float> model, std::span<const std::uint32_t> members) {
+LocalTrainer::Evaluation LocalTrainer::evaluate(std::span<const float> model, const Examples& all) {
+  std::vector<std::uint32_t> members(static_cast<std::size_t>(all.count));
+  std::iota(members.begin(), members.end(), 0u);
+  return evaluate(model, {&all, members});
+}
+
+LocalTrainer::Evaluation LocalTrainer::evaluate(std::span<const float> model, const Selection& examples) {
   constexpr std::size_t kBatch = 256;
-  std::vector<std::uint32_t> all;
-  if (members.empty()) {
-    all.resize(static_cast<std::size_t>(data_.count));
-    std::iota(all.begin(), all.end(), 0u);
-    members = all;
-  }
+  const std::span<const std::uint32_t> members = examples.members;
   std::copy(model.begin(), model.end(), parameters_.values.begin());
   Evaluation e;
   std::int64_t right = 0;
   for (std::size_t at = 0; at < members.size(); at += kBatch) {
-    const core::Batch b = batch(members.subspan(at, std::min(kBatch, members.size() - at)));
+    const core::Batch b = batch({examples.data, members.subspan(at, std::min(kBatch, members.size() - at))});
     evaluation_.begin(parameters_);
     const core::Var logits = model_.logits(evaluation_, b);
     const std::vector<std::int32_t> labels = model_.row_labels(b);
@@ -85,7 +87,10 @@ std::vector<float> norm_values(const core::ParameterLayout& layout, std::span<co
 }
 
 void set_norm_values(const core::ParameterLayout& layout, std::span<const float> values, std::span<float> model) {
-  std::size_t at = 0;
+  std::size_t at = 0, expected = 0;
+  for (const core::ParameterEntry& e : layout.entries())
+    if (e.part != core::Part::weight) expected += static_cast<std::size_t>(e.size);
+  core::check(values.size() == expected, Kind::malformed, "norm layers of {} values were kept, expected {}", values.size(), expected);
   for (const core::ParameterEntry& e : layout.entries()) {
     if (e.part == core::Part::weight) continue;
     std::copy_n(values.begin() + static_cast<std::ptrdiff_t>(at), e.size, model.begin() + e.offset);
@@ -111,7 +116,7 @@ class Normaliser {
 
 LocalResult LocalTrainer::train(const LocalTask& task, const LocalOptions& options, const LocalWork& work, const ClientState& state) {
   const core::ParameterLayout& layout = *model_.layout();
-  core::ensure(task.model.size() == parameters_.values.size() && !task.members.empty(), "a task without examples or with another model");
+  core::ensure(task.model.size() == parameters_.values.size() && !task.examples.members.empty(), "a task without examples or with another model");
   core::check(options.epochs > 0 && options.batch >= 0 && options.learning_rate > 0, Kind::usage, "client: epochs = {}, batch = {}, learning_rate = {}",
               options.epochs, options.batch, options.learning_rate);
   std::vector<float>& y = parameters_.values;
@@ -125,20 +130,21 @@ LocalResult LocalTrainer::train(const LocalTask& task, const LocalOptions& optio
     core::check(task.control.size() == y.size(), Kind::malformed, "client {}: a control variate of {} values, expected {}", task.client, task.control.size(), y.size());
     const auto kept = state.vectors.find(kControl);
     own = kept != state.vectors.end() ? kept->second : std::vector<float>(y.size());
+    core::check(own.size() == y.size(), Kind::malformed, "client {}: it kept a control variate of {} values, expected {}", task.client, own.size(), y.size());
   }
-  if (work.loss_at_start) result.loss_at_start = evaluate(start, task.members).loss;
+  if (work.loss_at_start) result.loss_at_start = evaluate(start, task.examples).loss;
 
   const bool corrected = work.proximal > 0 || work.control_variates;
   const auto optimizer = core::make_optimizer(options.optimizer);
   Normaliser normaliser(options.optimizer.momentum, options.learning_rate * work.proximal);
-  std::vector<std::uint32_t> order(task.members.begin(), task.members.end());
+  std::vector<std::uint32_t> order(task.examples.members.begin(), task.examples.members.end());
   const std::size_t size = options.batch > 0 ? static_cast<std::size_t>(options.batch) : order.size();
   for (std::int64_t epoch = 0; epoch < options.epochs; ++epoch) {
     core::RandomStream random(options.seed, core::Purpose::order,
                               {static_cast<std::uint64_t>(task.round), static_cast<std::uint64_t>(task.client), static_cast<std::uint64_t>(epoch)});
     random.shuffle(std::span(order));
     for (std::size_t at = 0; at < order.size(); at += size) {
-      const double loss = descend(std::span<const std::uint32_t>(order).subspan(at, std::min(size, order.size() - at)));
+      const double loss = descend({task.examples.data, std::span<const std::uint32_t>(order).subspan(at, std::min(size, order.size() - at))});
       core::check(std::isfinite(loss), Kind::refused, "client {}: the loss is {} after {} steps; a smaller learning rate may help", task.client, loss, result.steps);
       result.loss += loss;
       for (const core::ParameterEntry& e : layout.entries()) {

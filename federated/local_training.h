@@ -7,14 +7,12 @@
 #include <string>
 #include <vector>
 
-#include "core/data/dataset.h"
 #include "core/train/model.h"
 #include "core/train/optimizer.h"
+#include "federated/client_data.h"
 #include "federated/strategy.h"
 
 namespace starling::federated {
-
-using core::Examples;
 
 struct LocalOptions {
   std::int64_t epochs = 1;
@@ -34,7 +32,7 @@ struct LocalTask {
   std::int64_t client = 0, round = 0;
   std::span<const float> model;    // as received
   std::span<const float> control;  // of the server, for SCAFFOLD
-  std::span<const std::uint32_t> members;  // the client's examples
+  Selection examples;              // the client's own
 };
 
 struct LocalResult {
@@ -49,7 +47,7 @@ struct LocalResult {
 
 class LocalTrainer {
  public:
-  LocalTrainer(const core::TrainableModel& model, const Examples& data, core::Pool& pool);
+  LocalTrainer(const core::TrainableModel& model, core::Pool& pool);
 
   /// The same bits for the same arguments, whatever ran before. Kind::refused when the loss is no number any more.
   LocalResult train(const LocalTask& task, const LocalOptions& options, const LocalWork& work, const ClientState& state);
@@ -58,16 +56,16 @@ class LocalTrainer {
     double loss = 0, accuracy = 0;
     std::int64_t count = 0;
   };
-  /// Mean loss and share of right answers over `members` (all examples when empty).
-  Evaluation evaluate(std::span<const float> model, std::span<const std::uint32_t> members = {});
+  /// Mean loss and share of right answers.
+  Evaluation evaluate(std::span<const float> model, const Selection& examples);
+  Evaluation evaluate(std::span<const float> model, const Examples& all);
 
  private:
-  core::Batch batch(std::span<const std::uint32_t> members);
+  core::Batch batch(const Selection& examples);
   /// Mean loss of a batch; its gradient in parameters_.
-  double descend(std::span<const std::uint32_t> members);
+  double descend(const Selection& examples);
 
   const core::TrainableModel& model_;
-  const Examples& data_;
   core::Parameters parameters_;
   core::Tape training_, evaluation_;
   std::vector<float> values_;

@@ -65,7 +65,7 @@ void Server::assign(const std::vector<std::int64_t>& clients, Actions& actions) 
   const Vector shared = control.empty() ? nullptr : std::make_shared<const std::vector<float>>(control.begin(), control.end());
   for (const std::int64_t client : clients) {
     const TaskId id = next_task_++;
-    tasks_.emplace(id, Task{client, round_, model_});
+    tasks_.emplace(id, Task{client, round_, model_, shared});
     busy_.insert(client);
     actions.push_back(Assign{id, client, round_, model_, shared, strategy_->local_work()});
   }
@@ -240,6 +240,42 @@ void Server::move_on(const Outcome& outcome, std::vector<float> model, Seconds n
 void Server::give_up(const std::string& why, Actions& actions) {
   finished_ = true;
   actions.push_back(Finished{false, why});
+}
+
+std::optional<ServerSnapshot> Server::snapshot() const {
+  const RoundRecord& r = record_;
+  const bool between = policy_.asynchronous ? in_round_ && r.asked == 0 && r.used == 0 && r.failed == 0 && r.refused.empty() : !in_round_ && tasks_.empty();
+  if (finished_ || round_ == 0 || wait_timer_ != 0 || !between) return std::nullopt;
+  ServerSnapshot s{round_, next_task_, next_timer_, failed_rounds_, model_, {}};
+  for (const auto& [id, task] : tasks_) s.tasks.push_back({id, task.client, task.round, task.model, task.control});
+  return s;
+}
+
+Actions Server::restore(const ServerSnapshot& s, Seconds now) {
+  core::check(s.model && s.model->size() == model_->size() && s.round > 0 && s.round <= policy_.rounds, Kind::malformed,
+              "journal: round {} of {} with a model of {} values, expected {}", s.round, policy_.rounds, s.model ? s.model->size() : 0, model_->size());
+  Actions actions;
+  round_ = s.round;
+  next_task_ = s.next_task;
+  next_timer_ = s.next_timer;
+  failed_rounds_ = s.failed_rounds;
+  model_ = s.model;
+  in_round_ = policy_.asynchronous;
+  record_ = {};
+  record_.round = round_;
+  record_.began = now;
+  if (policy_.asynchronous) {
+    wanted_ = policy_.concurrency;
+    strategy_->begin(*model_);
+  }
+  for (const ServerSnapshot::Task& task : s.tasks) {
+    core::check(task.model && task.model->size() == model_->size() && task.client >= 0 && task.client < population_.size(), Kind::malformed,
+                "journal: task {} of client {} with a model of {} values, expected {}", task.task, task.client, task.model ? task.model->size() : 0, model_->size());
+    tasks_.emplace(task.task, Task{task.client, task.round, task.model, task.control});
+    busy_.insert(task.client);
+    actions.push_back(Assign{task.task, task.client, task.round, task.model, task.control, strategy_->local_work()});
+  }
+  return actions;
 }
 
 Actions Server::settle(Seconds now) {

@@ -86,6 +86,17 @@ struct SetTimer {
   std::int64_t timer = 0;
   Seconds at = 0;
 };
+/// A run between two rounds: all that a server needs to go on as if nothing had happened (with the strategy's state()).
+struct ServerSnapshot {
+  struct Task {  // under way, in asynchronous training
+    TaskId task = 0;
+    std::int64_t client = 0, round = 0;
+    Vector model, control;
+  };
+  std::int64_t round = 0, next_task = 1, next_timer = 1, failed_rounds = 0;
+  Vector model;
+  std::vector<Task> tasks;
+};
 struct RoundDone {
   RoundRecord record;
   Vector model;
@@ -110,6 +121,12 @@ class Server {
   Actions timer(std::int64_t timer, Seconds now);
   Actions settle(Seconds now);
 
+  /// nullopt while replies are gathered.
+  std::optional<ServerSnapshot> snapshot() const;
+  /// Instead of start(): the tasks under way are assigned once more.
+  Actions restore(const ServerSnapshot& snapshot, Seconds now);
+
+  Strategy& strategy() { return *strategy_; }
   const Vector& model() const { return model_; }
   std::int64_t round() const { return round_; }
   bool finished() const { return finished_; }
@@ -120,7 +137,7 @@ class Server {
  private:
   struct Task {
     std::int64_t client, round;
-    Vector model;
+    Vector model, control;
   };
 
   std::vector<std::int64_t> sample(std::int64_t count, Seconds now, std::uint64_t draw);

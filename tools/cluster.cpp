@@ -1,15 +1,11 @@
 #include "tools/cluster.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <charconv>
-#include <fstream>
-#include <random>
 
 #include "comm/job.h"
 #include "tools/hosts.h"
 #include "tools/measure.h"
+#include "tools/mpirun.h"
 #include "tools/self.h"
 #include "tools/services.h"
 #ifdef STARLING_MPI
@@ -21,45 +17,6 @@ namespace starling::tools {
 using core::Kind;
 
 namespace {
-
-int threads_per_rank(const ClusterOptions& options, int ranks_here) {
-  if (options.threads > 0) return options.threads;
-  return std::max(1, describe_machine().cores / ranks_here);
-}
-
-std::uint64_t new_session() {
-  std::random_device entropy;
-  return (static_cast<std::uint64_t>(entropy()) << 32) | entropy();
-}
-
-std::vector<std::string> own_arguments() {
-  std::ifstream in("/proc/self/cmdline", std::ios::binary);
-  std::vector<std::string> arguments;
-  for (std::string argument; std::getline(in, argument, '\0');) arguments.push_back(argument);
-  return arguments;
-}
-
-/// Becomes mpirun with this very command on every rank, `--nodes mpi` in place of how it was started.
-[[noreturn]] void become_mpirun(int ranks) {
-  std::vector<std::string> command{"mpirun", "-n", std::to_string(ranks), "--oversubscribe"};
-  if (::geteuid() == 0) command.emplace_back("--allow-run-as-root");
-  const std::vector<std::string> arguments = own_arguments();
-  command.push_back(std::filesystem::read_symlink(kOwnProgram).string());
-  for (std::size_t i = 1; i < arguments.size(); ++i) {
-    const std::string& argument = arguments[i];
-    if (argument == "--nodes" || argument == "--transport") {
-      ++i;
-    } else if (!argument.starts_with("--nodes=") && !argument.starts_with("--transport=")) {
-      command.push_back(argument);
-    }
-  }
-  command.insert(command.end(), {"--nodes", "mpi"});
-  std::vector<char*> raw;
-  for (std::string& argument : command) raw.push_back(argument.data());
-  raw.push_back(nullptr);
-  ::execvp("mpirun", raw.data());
-  core::fail(Kind::missing, "--transport mpi: cannot start mpirun: {} (package openmpi-bin)", core::last_error);
-}
 
 /// By Highway's names; a node may be built for a processor that is not known here, which then is a recent one.
 bool fuses_multiply_add(const std::string& simd) {
@@ -85,7 +42,7 @@ Cluster::Cluster(const ClusterOptions& options) {
   if (options.nodes_from_mpi()) {
     join_mpi(options.threads);
   } else if (const auto ranks = options.local_ranks()) {
-    const int threads = threads_per_rank(options, *ranks);
+    const int threads = threads_per_rank(options.threads, *ranks);
     nodes_.push_back(describe_self("master", threads));
     if (*ranks > 1 && options.transport == "inproc") start_threads(*ranks, threads);
     if (*ranks > 1 && options.transport != "inproc") start_processes(options, *ranks);
@@ -93,7 +50,7 @@ Cluster::Cluster(const ClusterOptions& options) {
     local_ = false;
     std::vector<std::string> uris;
     for (const Host& host : options.hosts()) uris.push_back(host.uri);
-    connect_nodes(uris, describe_self("master", threads_per_rank(options, 1)));
+    connect_nodes(uris, describe_self("master", threads_per_rank(options.threads, 1)));
     for (std::size_t i = 0; i < options.hosts().size(); ++i) {
       const Host& host = options.hosts()[i];
       if (!host.name.empty()) nodes_[i + 1].name = host.name;
@@ -113,7 +70,7 @@ void Cluster::start_threads(int ranks, int threads) {
     nodes_.push_back(describe_self("node-" + std::to_string(rank), threads));
     workers_.emplace_back([transport = inproc_[static_cast<std::size_t>(rank)].get(), threads] {
       try {
-        comm::serve_session(*transport, node_services({0, threads}));
+        comm::serve_session(*transport, node_services({{0, threads}, {}, {}}));
       } catch (const core::Error&) {
         // The master has received the reason as an abort and reports it.
       }
@@ -157,7 +114,7 @@ void Cluster::join_mpi([[maybe_unused]] int threads) {
   mpi_ = true;
   transport_ = comm::mpi_world({});
   const int ranks = transport_->size();
-  const int each = threads > 0 ? threads : std::max(1, describe_machine().cores / ranks);
+  const int each = threads_per_rank(threads, ranks);
   for (int rank = 0; rank < ranks; ++rank)
     nodes_.push_back(describe_self(rank == 0 ? "master" : "rank-" + std::to_string(rank), each));
 #else
@@ -167,7 +124,7 @@ void Cluster::join_mpi([[maybe_unused]] int threads) {
 
 int Cluster::serve() {
   try {
-    comm::serve_session(*transport_, node_services({0, threads()}));
+    comm::serve_session(*transport_, node_services({{0, threads()}, {}, {}}));
   } catch (const core::Error& error) {
     fail(error);
     throw;

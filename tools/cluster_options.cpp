@@ -95,27 +95,36 @@ void validate(const ClusterOptions& options) {
         "--link shapes --nodes local:N over tcp or zmq, not {} over {}", options.nodes, options.transport);
 }
 
-void add_cluster_options(CLI::App& app, ClusterOptions& options) {
-  const std::string group = "Cluster";
+namespace {
+
+constexpr const char* kGroup = "Cluster";
+
+}  // namespace
+
+void add_node_options(CLI::App& app, ClusterOptions& options) {
   app.add_option("--nodes", options.nodes, "local:N, running nodes URI,URI,..., a hosts file FILE.toml, or mpi")
-      ->capture_default_str()->group(group);
-  app.add_option("--transport", options.transport, "of local:N: tcp, zmq, inproc or mpi")->capture_default_str()->group(group);
-  app.add_option("--partition", options.partition, "single, tp or auto")->capture_default_str()->group(group);
-  app.add_option("--shares", options.shares, "3:1:1, one per rank, 0 allowed (default: by measured speed)")->group(group);
-  app.add_option("--allreduce", options.allreduce, fmt::format("{}", fmt::join(algorithms(), ", ")))
-      ->capture_default_str()->group(group);
-  app.add_option("--sum", options.sum, "exact: the same bits on any plan; fast: plain F32")->capture_default_str()->group(group);
+      ->capture_default_str()->group(kGroup);
+  app.add_option("--transport", options.transport, "of local:N: tcp, zmq, inproc or mpi")->capture_default_str()->group(kGroup);
   app.add_option("--threads", options.threads, "compute threads per rank (default: cores / local ranks)")
-      ->check(CLI::Range(1, 1024))->group(group);
+      ->check(CLI::Range(1, 1024))->group(kGroup);
   app.add_option_function<std::string>(
          "--link", [&options](const std::string& text) { options.link = sim::parse_link(text); },
-         "shapes each local node's link, as delay=1ms,rate=300mbit")->group(group);
+         "shapes each local node's link, as delay=1ms,rate=300mbit")->group(kGroup);
+  app.parse_complete_callback([&options] { validate(options); });
+}
+
+void add_cluster_options(CLI::App& app, ClusterOptions& options) {
+  add_node_options(app, options);
+  app.add_option("--partition", options.partition, "single, tp or auto")->capture_default_str()->group(kGroup);
+  app.add_option("--shares", options.shares, "3:1:1, one per rank, 0 allowed (default: by measured speed)")->group(kGroup);
+  app.add_option("--allreduce", options.allreduce, fmt::format("{}", fmt::join(algorithms(), ", ")))
+      ->capture_default_str()->group(kGroup);
+  app.add_option("--sum", options.sum, "exact: the same bits on any plan; fast: plain F32")->capture_default_str()->group(kGroup);
   app.add_option_function<std::string>(
          "--memory", [&options](const std::string& text) { options.memory_bytes = parse_size(text, "--memory"); },
-         "budget per node, as 512M or 4G")->group(group);
+         "budget per node, as 512M or 4G")->group(kGroup);
   app.add_option("--prefill-chunk", options.prefill_chunk, "positions of the prompt that are computed together")
-      ->capture_default_str()->check(CLI::Range(1, 65536))->group(group);
-  app.parse_complete_callback([&options] { validate(options); });
+      ->capture_default_str()->check(CLI::Range(1, 65536))->group(kGroup);
 }
 
 }  // namespace starling::tools

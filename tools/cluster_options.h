@@ -40,7 +40,10 @@ struct ClusterOptions {
   mutable std::optional<std::vector<Host>> hosts_;
 };
 
-/// Adds the options to `app`. What they say is checked when the command line is complete: Kind::usage and
+/// Adds those that say where the ranks are: --nodes --transport --threads --link.
+void add_node_options(CLI::App& app, ClusterOptions& options);
+
+/// Adds all options to `app`. What they say is checked when the command line is complete: Kind::usage and
 /// unsupported name the option.
 void add_cluster_options(CLI::App& app, ClusterOptions& options);
 

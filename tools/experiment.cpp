@@ -29,6 +29,7 @@ void walk(Experiment& e, Visitor& v) {
   v.text("name", e.data.name);
   v.whole("examples", e.data.train_max, 0, kMany);
   v.whole("clients", e.partition.clients, 1, kMany);
+  v.flag("own", e.own_data);
   v.text("partition", e.partition.kind);
   v.number("alpha", e.partition.alpha, 0, kMany);
   v.flag("balance", e.partition.balance);

@@ -23,6 +23,7 @@ struct Experiment {
   std::string clock = "virtual";   // or wall
   core::DatasetOptions data;
   core::PartitionOptions partition;
+  bool own_data = false;           // every node trains on what its --data folder holds, as one client
   double noise = 0;                // of partition "noise"
   core::ModelOptions model;
   federated::LocalOptions client;

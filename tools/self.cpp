@@ -2,7 +2,9 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <random>
 
 #include "tools/measure.h"
 
@@ -24,6 +26,13 @@ comm::NodeInfo describe_self(std::string name, int threads) {
   info.version = STARLING_VERSION;
   return info;
 }
+
+std::uint64_t new_session() {
+  std::random_device entropy;
+  return (static_cast<std::uint64_t>(entropy()) << 32) | entropy();
+}
+
+int threads_per_rank(int asked, int ranks_here) { return asked > 0 ? asked : std::max(1, describe_machine().cores / ranks_here); }
 
 bool is_loopback(std::string_view uri) {
   const std::size_t scheme = uri.find("://");

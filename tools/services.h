@@ -1,6 +1,7 @@
 // What a node of this program offers. A new service is one line in services.cpp.
 #pragma once
 
+#include <filesystem>
 #include <vector>
 
 #include "comm/job.h"
@@ -8,6 +9,12 @@
 
 namespace starling::tools {
 
-std::vector<comm::Service> node_services(const partition::NodeBudget& budget);
+struct NodeSettings {
+  partition::NodeBudget budget;
+  std::filesystem::path data;    // of the node's own examples; empty: where the program looks for data
+  std::filesystem::path states;  // what clients keep from task to task; empty: in memory
+};
+
+std::vector<comm::Service> node_services(const NodeSettings& settings);
 
 }  // namespace starling::tools

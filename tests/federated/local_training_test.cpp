@@ -43,14 +43,14 @@ std::vector<std::uint32_t> range(std::uint32_t begin, std::uint32_t end) {
 }
 
 struct World {
-  explicit World(std::int64_t count) : data(dataset(count)), trainer(*model, data, pool), x(static_cast<std::size_t>(model->layout()->size())) {
+  explicit World(std::int64_t count) : data(dataset(count)), trainer(*model, pool), x(static_cast<std::size_t>(model->layout()->size())) {
     core::Parameters p(model->layout());
     core::initialise(p, 1);
     x = p.values;
   }
   LocalResult train(std::int64_t client, const std::vector<std::uint32_t>& members, const LocalOptions& options, const LocalWork& work = {},
                     const ClientState& state = {}, std::span<const float> control = {}, std::int64_t round = 0) {
-    return trainer.train({client, round, x, control, members}, options, work, state);
+    return trainer.train({client, round, x, control, {&data, members}}, options, work, state);
   }
   /// One round of `name` over clients that hold `parts`.
   void round(Strategy& strategy, const std::vector<std::vector<std::uint32_t>>& parts, const LocalOptions& options, std::int64_t number,
@@ -181,7 +181,7 @@ TEST_CASE("SCAFFOLD's control variates sum up, and its first round is FedAvg's")
     for (const ClientState& s : states) mean += static_cast<double>(s.vectors.at("control")[i]) / 3;
     CHECK(static_cast<double>(with_control->control()[i]) == doctest::Approx(mean).epsilon(1e-5).scale(1.0));
   }
-  CHECK(scaffold.trainer.evaluate(scaffold.x).accuracy > 0.6);
+  CHECK(scaffold.trainer.evaluate(scaffold.x, scaffold.data).accuracy > 0.6);
 }
 
 TEST_CASE("learning works, and divergence is said") {
@@ -192,9 +192,9 @@ TEST_CASE("learning works, and divergence is said") {
   LocalOptions local;
   local.batch = 10;
   local.learning_rate = 0.2;
-  const double before = world.trainer.evaluate(world.x).loss;
+  const double before = world.trainer.evaluate(world.x, world.data).loss;
   for (int round = 0; round < 15; ++round) world.round(*fedavg, {range(0, 30), range(30, 60), range(60, 90)}, local, round, states);
-  const auto after = world.trainer.evaluate(world.x);
+  const auto after = world.trainer.evaluate(world.x, world.data);
   CHECK(after.loss < before / 2);
   CHECK(after.accuracy > 0.7);
   CHECK(after.count == 90);
@@ -216,7 +216,7 @@ TEST_CASE("norm layers stay home with FedBN") {
   for (int i = 0; i < 8 * 64; ++i) data.values.push_back(std::cos(static_cast<float>(i)));
   for (int i = 0; i < 8; ++i) data.labels.push_back(i % 2);
   core::Pool pool(1);
-  LocalTrainer trainer(*model, data, pool);
+  LocalTrainer trainer(*model, pool);
   core::Parameters p(model->layout());
   core::initialise(p, 1);
   LocalWork work;
@@ -224,14 +224,14 @@ TEST_CASE("norm layers stay home with FedBN") {
   LocalOptions local;
   local.batch = 4;
   const auto members = range(0, 8);
-  const LocalResult r = trainer.train({0, 0, p.values, {}, members}, local, work, {});
+  const LocalResult r = trainer.train({0, 0, p.values, {}, {&data, members}}, local, work, {});
   for (const core::ParameterEntry& e : model->layout()->entries()) {
     const bool moved = !std::equal(r.model.begin() + e.offset, r.model.begin() + e.offset + e.size, p.values.begin() + e.offset);
     CAPTURE(e.name);
     CHECK(moved == (e.part == core::Part::weight));
   }
   CHECK(!r.state.vectors.at("norms").empty());
-  const LocalResult next = trainer.train({0, 1, p.values, {}, members}, local, work, r.state);
+  const LocalResult next = trainer.train({0, 1, p.values, {}, {&data, members}}, local, work, r.state);
   CHECK(next.state.vectors.at("norms") != r.state.vectors.at("norms"));
-  CHECK(next.model != trainer.train({0, 1, p.values, {}, members}, local, work, {}).model);
+  CHECK(next.model != trainer.train({0, 1, p.values, {}, {&data, members}}, local, work, {}).model);
 }

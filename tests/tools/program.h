@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/error.h"
+#include "tests/temporary_folder.h"
 #include "tools/run.h"
 
 namespace starling::tests {
@@ -36,20 +37,6 @@ inline Ran run_starling(const std::string& arguments, const std::string& before 
   fs::remove(file);
   return ran;
 }
-
-/// A folder that is gone afterwards.
-class TemporaryFolder {
- public:
-  TemporaryFolder() : path_((std::filesystem::temp_directory_path() / "starling-test-XXXXXX").string()) {
-    REQUIRE(::mkdtemp(path_.data()) != nullptr);
-  }
-  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
-  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 /// What `body` is refused with; "no error" when it is not. The kind must be `kind`.
 template <class Body>

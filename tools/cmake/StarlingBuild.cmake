@@ -50,6 +50,7 @@ if(STARLING_MPI)
   list(APPEND starling_dependencies_comm MPI::MPI_CXX)
 endif()
 set(starling_dependencies_partition CapnProto::capnp)
+set(starling_dependencies_federated CapnProto::capnp)
 
 # One library per folder, its sources found by pattern so that no list can lose a file. A folder may
 # use only the folders named here (and what those use); tests/tidy_test.cpp checks the includes.

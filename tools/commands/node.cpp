@@ -21,7 +21,7 @@ namespace {
 struct NodeOptions {
   std::string listen = "tcp://127.0.0.1:7070";
   std::string name;
-  std::string memory;
+  std::string memory, data, states;
   int threads = 0;
   bool insecure = false;
   bool json = false;
@@ -59,7 +59,7 @@ int run(NodeOptions options) {
   budget.threads = options.threads > 0 ? options.threads : describe_machine().cores;
   comm::NodeInfo self = describe_self(options.name, budget.threads);
   if (budget.memory_bytes > 0) self.memory_bytes = budget.memory_bytes;
-  const auto services = node_services(budget);
+  const auto services = node_services({budget, options.data, options.states});
   const auto listener = comm::listen(options.listen, self, {});
   announce(options.announce, listener->uri());
   report(options, "waiting for jobs", listener->uri());
@@ -86,6 +86,8 @@ std::function<int()> node(CLI::App& app) {
   app.add_option("--name", options->name, "how messages call this node (default: the host's name)");
   app.add_option("--memory", options->memory, "most memory that jobs may use, as 512M or 4G");
   app.add_option("--threads", options->threads, "compute threads (default: all cores)")->check(CLI::Range(1, 1024));
+  app.add_option("--data", options->data, "folder with this node's examples for federated training (default: STARLING_DATA)");
+  app.add_option("--state", options->states, "folder for what federated clients keep between tasks (default: in memory)");
   app.add_flag("--insecure", options->insecure, "listen on an address that others reach, without keys");
   app.add_option("--lifeline", options->lifeline)->group("");
   app.add_option("--announce", options->announce)->group("");

@@ -1,20 +1,21 @@
-// `starling train`: a federated experiment, from one file to a run folder.
+// `starling train`: a federated experiment, from one file to a run folder, under virtual time or on real nodes.
 #include <unistd.h>
 
 #include <chrono>
-#include <fstream>
 
 #include <CLI/CLI.hpp>
 #include <fmt/chrono.h>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
-#include "core/file.h"
-#include "core/formats/safetensors.h"
-#include "sim/simulator.h"
+#include "federated/wall_timeline.h"
+#include "sim/virtual_timeline.h"
 #include "tools/command.h"
-#include "tools/experiment.h"
+#include "tools/federation.h"
+#include "tools/fleet.h"
 #include "tools/measure.h"
+#include "tools/run_folder.h"
+#include "tools/self.h"
 
 namespace starling::tools {
 namespace {
@@ -24,20 +25,31 @@ using core::Kind;
 using Clock = std::chrono::steady_clock;
 
 struct Options {
-  std::string experiment, out;
+  std::string experiment, out, resume;
   std::vector<std::string> overrides;
+  ClusterOptions cluster;
   bool simulate = false, json = false;
-  int threads = 0;
+
+  /// Tasks are trained by the threads of this process.
+  bool here() const { return simulate && !nodes_given; }
+  bool nodes_given = false;
 };
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 /// A line of metrics.jsonl. `wall_s` is the only field that two runs of one seed may differ in.
-nlohmann::json to_json(const sim::RoundResult& r, double wall_s) {
+nlohmann::json to_json(const federated::RoundResult& r, double wall_s) {
   const federated::RoundRecord& record = r.record;
-  nlohmann::json line{{"round", record.round},         {"virtual_s", r.virtual_s},           {"wall_s", wall_s},
-                      {"clients", record.used},        {"dropped", record.late + record.failed}, {"train_loss", record.train_loss},
-                      {"uplink_bytes", r.uplink_bytes}, {"downlink_bytes", r.downlink_bytes}};
+  nlohmann::json line{{"round", record.round},
+                      {"virtual_s", r.at},
+                      {"wall_s", wall_s},
+                      {"clients", record.used},
+                      {"dropped", record.late + record.failed},
+                      {"train_loss", record.train_loss},
+                      {"uplink_bytes", r.traffic.up_payload},
+                      {"downlink_bytes", r.traffic.down_payload},
+                      {"uplink_wire_bytes", r.traffic.up_wire},
+                      {"downlink_wire_bytes", r.traffic.down_wire}};
   if (r.evaluated) {
     line["test_accuracy"] = r.test_accuracy;
     line["test_loss"] = r.test_loss;
@@ -55,106 +67,200 @@ class Progress {
   ~Progress() {
     if (shown_) fmt::print(stderr, "\r\033[K");
   }
-  void show(const sim::RoundResult& r) {
+  void show(const federated::RoundResult& r) {
+    if (first_ == 0) first_ = r.record.round;
     if (r.evaluated) accuracy_ = r.test_accuracy;
     if (!shown_) return;
-    const double left = seconds_since(start_) / static_cast<double>(r.record.round) * static_cast<double>(rounds_ - r.record.round);
-    fmt::print(stderr, "\r\033[Kround {} of {}, accuracy {:.1f} %, virtual {:.0f} s, {:.0f} s left", r.record.round, rounds_, 100 * accuracy_, r.virtual_s, left);
+    const double left = seconds_since(start_) / static_cast<double>(r.record.round - first_ + 1) * static_cast<double>(rounds_ - r.record.round);
+    fmt::print(stderr, "\r\033[Kround {} of {}, accuracy {:.1f} %, {:.0f} s of the run's time, {:.0f} s left", r.record.round, rounds_, 100 * accuracy_, r.at, left);
   }
 
  private:
-  std::int64_t rounds_;
+  std::int64_t rounds_, first_ = 0;
   bool shown_;
   double accuracy_ = 0;
   Clock::time_point start_ = Clock::now();
 };
 
-void write_text(const std::filesystem::path& file, const std::string& text) {
-  core::write_file(file, [&](const core::Sink& sink) { sink(std::as_bytes(std::span(text))); });
+/// Where the tasks of a run are trained, and by whom.
+struct Work {
+  std::unique_ptr<federated::ClientStates> states;
+  std::unique_ptr<federated::Workplace> here;
+  std::unique_ptr<federated::RemoteWorkplace> nodes;
+  federated::Workplace& place() const { return nodes ? static_cast<federated::Workplace&>(*nodes) : *here; }
+};
+
+/// The examples of each client, also where they are on nodes that the server cannot look into.
+std::int64_t examples_of(const Federation& federation, const std::vector<std::uint64_t>& own, std::int64_t client) {
+  return federation.experiment().own_data ? static_cast<std::int64_t>(own[static_cast<std::size_t>(client)]) : federation.data().count(client);
 }
 
-void write_model(const std::filesystem::path& file, const Experiment& e, const core::ParameterLayout& layout, std::span<const float> values) {
-  std::vector<core::Outgoing> tensors;
-  for (const core::ParameterEntry& entry : layout.entries()) {
-    const auto slice = values.subspan(static_cast<std::size_t>(entry.offset), static_cast<std::size_t>(entry.size));
-    tensors.push_back({entry.name, core::Type::f32, entry.shape, [slice](const core::Sink& sink) { sink(std::as_bytes(slice)); }});
+class Training {
+ public:
+  Training(const Options& options, Experiment experiment, std::optional<RunFolder> folder, Fleet* fleet)
+      : options_(options), folder_(std::move(folder)), fleet_(fleet), federation_(std::move(experiment), {}) {}
+
+  int run() {
+    const Experiment& e = federation_.experiment();
+    const federated::Journal* journal = folder_ && folder_->journal() ? &*folder_->journal() : nullptr;
+    run_ = journal ? journal->run : new_session();
+    Work work = start(journal);
+    const std::vector<std::uint64_t> own = work.nodes ? work.nodes->own_examples() : std::vector<std::uint64_t>{};
+    if (e.own_data)
+      for (std::size_t i = 0; i < own.size(); ++i) check(own[i] > 0, Kind::usage, "{}: has no data of its own for {}", fleet_->names()[i], e.data.name);
+    clients_ = e.own_data ? static_cast<std::int64_t>(own.size()) : federation_.data().clients();
+
+    sim::DeviceOptions devices_options = e.devices;
+    devices_options.clients = clients_;
+    const sim::Devices devices(devices_options);
+    const federated::ReachablePopulation reachable(clients_, work.place());
+    sim::VirtualTimeline virtual_time(devices, e.client, [&](std::int64_t client) { return examples_of(federation_, own, client); }, work.place());
+    federated::WallTimeline wall_time(work.place());
+    const bool wall = e.clock == "wall";
+
+    federated::RunOptions run_options{e.policy, e.strategy, e.evaluate_every, evaluation_threads(), folder_ ? folder_->journal_file() : "", run_};
+    run_options.strategy.clients = clients_;
+    run_options.strategy.client_learning_rate = e.client.learning_rate;
+    best_ = folder_ ? folder_->best_accuracy() : 0;
+    Progress progress(e.rounds);
+    federated::RunHooks hooks;
+    hooks.on_round = [&](const federated::RoundResult& r) {
+      record(r);
+      progress.show(r);
+    };
+    if (folder_) hooks.keep = [&] { return folder_->keep(); };
+    const federated::RunResult result =
+        federated::run(federation_.model(), federation_.dataset().test, run_options, wall ? static_cast<const federated::Population&>(reachable) : devices,
+                       work.place(), wall ? static_cast<federated::Timeline&>(wall_time) : virtual_time, hooks, journal);
+    const std::vector<federated::ClientReport> reports = work.nodes ? work.nodes->close() : std::vector<federated::ClientReport>{};
+    conclude(result, reports);
+    check(result.completed, Kind::refused, "{}: {}", e.name, result.why);
+    return 0;
   }
-  core::write_safetensors(file, {{"model", e.model.name}, {"experiment", e.name}}, tensors);
-}
+
+ private:
+  int evaluation_threads() const {
+    return options_.here() ? threads_per_rank(options_.cluster.threads, 1) : describe_machine().cores;
+  }
+
+  Work start(const federated::Journal* journal) {
+    Work work;
+    const std::int64_t first_task = journal ? journal->server.next_task : 1;
+    if (fleet_) {
+      federated::ClientJob job;
+      job.experiment = resolved(federation_.experiment());
+      job.run = run_;
+      job.first_task = static_cast<std::uint64_t>(first_task);
+      job.values = static_cast<std::uint64_t>(federation_.model().layout()->size());
+      work.nodes = std::make_unique<federated::RemoteWorkplace>(fleet_->nodes(), job);
+    } else {
+      work.states = std::make_unique<federated::ClientStates>(folder_ ? folder_->clients() / fmt::format("{:016x}", run_) : "", first_task);
+      work.here = federated::local_workplace(federation_.model(), federation_.data(), *work.states,
+                                             {federation_.experiment().client, threads_per_rank(options_.cluster.threads, 1)});
+    }
+    return work;
+  }
+
+  void record(const federated::RoundResult& r) {
+    last_ = r.evaluated ? r : last_;
+    best_ = std::max(best_, r.test_accuracy);
+    if (!r.evaluated) return;
+    const nlohmann::json line = to_json(r, seconds_since(start_));
+    if (folder_) folder_->add(line);
+    if (options_.json) print_json(line);
+  }
+
+  void conclude(const federated::RunResult& result, const std::vector<federated::ClientReport>& reports) {
+    const Experiment& e = federation_.experiment();
+    nlohmann::json summary{{"name", e.name},
+                           {"completed", result.completed},
+                           {"rounds", result.rounds},
+                           {"test_accuracy", last_.test_accuracy},
+                           {"test_loss", last_.test_loss},
+                           {"best_accuracy", best_},
+                           {"virtual_s", result.at},
+                           {"wall_s", seconds_since(start_)},
+                           {"uplink_bytes", result.traffic.up_payload},
+                           {"downlink_bytes", result.traffic.down_payload},
+                           {"uplink_wire_bytes", result.traffic.up_wire},
+                           {"downlink_wire_bytes", result.traffic.down_wire},
+                           {"clients", clients_},
+                           {"parameters", federation_.model().layout()->size()}};
+    if (!result.completed) summary["why"] = result.why;
+    for (std::size_t i = 0; i < reports.size(); ++i)
+      summary["nodes"].push_back({{"name", fleet_->names()[i]},
+                                  {"tasks", reports[i].tasks},
+                                  {"train_ms", reports[i].train_ms},
+                                  {"peak_rss_bytes", reports[i].peak_rss_bytes},
+                                  {"bytes_sent", reports[i].bytes_sent},
+                                  {"bytes_received", reports[i].bytes_received}});
+    if (folder_) folder_->finish(summary, e, *federation_.model().layout(), result.model);
+    if (options_.json) return print_json(summary);
+    print(fmt::format("{}: {} rounds of {}, {} clients, {}\n", e.name, result.rounds, e.strategy.name, clients_, e.model.name));
+    print(fmt::format("test accuracy {:.2f} % (best {:.2f} %), loss {:.4f}\n", 100 * last_.test_accuracy, 100 * best_, last_.test_loss));
+    print(fmt::format("{} time {:.0f} s, {:.1f} MB up, {:.1f} MB down, computed in {:.1f} s\n", e.clock, result.at, static_cast<double>(result.traffic.up_wire) / 1e6,
+                      static_cast<double>(result.traffic.down_wire) / 1e6, seconds_since(start_)));
+    for (std::size_t i = 0; i < reports.size(); ++i)
+      print(fmt::format("  {}: {} tasks in {:.1f} s, {:.1f} MB sent, {:.1f} MB received\n", fleet_->names()[i], reports[i].tasks, reports[i].train_ms / 1e3,
+                        static_cast<double>(reports[i].bytes_sent) / 1e6, static_cast<double>(reports[i].bytes_received) / 1e6));
+  }
+
+  const Options& options_;
+  std::optional<RunFolder> folder_;
+  Fleet* fleet_;
+  Federation federation_;
+  std::uint64_t run_ = 0;
+  std::int64_t clients_ = 0;
+  federated::RoundResult last_;
+  double best_ = 0;
+  Clock::time_point start_ = Clock::now();
+};
 
 int run(const Options& options) {
-  check(options.simulate, Kind::unsupported, "train: give --simulate; training on running nodes is not there yet");
-  Experiment e = load_experiment(options.experiment, options.overrides);
-  check(e.clock == "virtual", Kind::unsupported, "{}: clock = 'wall' needs running nodes; --simulate has a virtual clock", options.experiment);
-  core::Dataset data = core::load_dataset(e.data);
-  const core::Partition parts = core::partition(e.partition, static_cast<std::size_t>(data.train.count), data.train.labels, data.owners);
-  if (e.partition.kind == "noise") core::add_noise(parts, e.noise, e.seed, data.train);
-  e.devices.clients = static_cast<std::int64_t>(parts.size());
-  core::ModelOptions shape = e.model;
-  shape.input = data.input;
-  shape.classes = data.classes;
-  const auto model = core::make_model(shape);
-  sim::SimulationOptions simulation{e.policy, e.strategy, e.client, e.devices, e.evaluate_every, options.threads > 0 ? options.threads : describe_machine().cores};
-
-  const std::filesystem::path folder = options.out;
-  std::ofstream metrics;
-  if (!options.out.empty()) {
-    check(!std::filesystem::exists(folder / "metrics.jsonl"), Kind::usage, "{}: holds a run already", options.out);
-    std::filesystem::create_directories(folder);
-    write_text(folder / "settings.toml", resolved(e));
-    metrics.open(folder / "metrics.jsonl");
-    check(metrics.good(), Kind::refused, "{}: {}", (folder / "metrics.jsonl").string(), core::last_error);
+  // First of all: the other ranks of an MPI job only serve.
+  std::unique_ptr<Fleet> fleet;
+  if (options.cluster.nodes_from_mpi() || options.cluster.mpi_ranks()) {
+    const std::filesystem::path folder = options.out.empty() ? options.resume : options.out;
+    fleet = std::make_unique<Fleet>(options.cluster, folder.empty() ? folder : folder / "clients");
+    if (fleet->is_worker()) return fleet->serve();
   }
-  const auto start = Clock::now();
-  double best = 0;
-  Progress progress(e.rounds);
-  const sim::SimulationResult result = sim::simulate(*model, data.train, data.test, parts, simulation, [&](const sim::RoundResult& r) {
-    const nlohmann::json line = to_json(r, seconds_since(start));
-    best = std::max(best, r.test_accuracy);
-    if (metrics.is_open() && r.evaluated) metrics << line.dump() << std::endl;
-    if (options.json && r.evaluated) print_json(line);
-    progress.show(r);
-  });
-  const sim::RoundResult last = result.rounds.empty() ? sim::RoundResult{} : result.rounds.back();
-  nlohmann::json summary{{"name", e.name},
-                         {"completed", result.completed},
-                         {"rounds", result.rounds.size()},
-                         {"test_accuracy", last.test_accuracy},
-                         {"test_loss", last.test_loss},
-                         {"best_accuracy", best},
-                         {"virtual_s", last.virtual_s},
-                         {"wall_s", seconds_since(start)},
-                         {"uplink_bytes", last.uplink_bytes},
-                         {"downlink_bytes", last.downlink_bytes},
-                         {"parameters", model->layout()->size()}};
-  if (!result.completed) summary["why"] = result.why;
-  if (!options.out.empty()) {
-    write_text(folder / "summary.json", summary.dump(2) + "\n");
-    write_model(folder / "model.safetensors", e, *model->layout(), result.model);
+  try {
+    check(options.experiment.empty() != options.resume.empty(), Kind::usage, "give an experiment file, or --resume DIR");
+    check(options.resume.empty() || (options.overrides.empty() && options.out.empty()), Kind::usage, "--resume {}: goes on with its own settings, without --set and --out", options.resume);
+    const bool resumes = !options.resume.empty();
+    Experiment e = resumes ? load_experiment(std::filesystem::path(options.resume) / "settings.toml") : load_experiment(options.experiment, options.overrides);
+    const std::string& source = resumes ? options.resume : options.experiment;
+    check(e.clock == "virtual" || !options.simulate, Kind::usage, "{}: clock = 'wall' needs nodes that take their time; --simulate has a virtual clock", source);
+    check(!e.own_data || !options.here(), Kind::usage, "{}: [data] own = true needs nodes that hold the data", source);
+    std::optional<RunFolder> folder;
+    if (resumes)
+      folder.emplace(options.resume);
+    else if (!options.out.empty())
+      folder.emplace(options.out, e);
+    if (!options.here() && !fleet) fleet = std::make_unique<Fleet>(options.cluster, folder ? folder->clients() : std::filesystem::path());
+    if (e.clock == "wall" && !options.json) print("real time: the profiles of devices and links are not used\n");
+    return Training(options, std::move(e), std::move(folder), fleet.get()).run();
+  } catch (const core::Error& error) {
+    if (fleet) fleet->fail(error);
+    throw;
   }
-  if (options.json) {
-    print_json(summary);
-  } else {
-    print(fmt::format("{}: {} rounds of {}, {} clients, {}\n", e.name, result.rounds.size(), e.strategy.name, parts.size(), e.model.name));
-    print(fmt::format("test accuracy {:.2f} % (best {:.2f} %), loss {:.4f}\n", 100 * last.test_accuracy, 100 * best, last.test_loss));
-    print(fmt::format("virtual time {:.0f} s, {:.1f} MB up, {:.1f} MB down, computed in {:.1f} s\n", last.virtual_s, last.uplink_bytes / 1e6, last.downlink_bytes / 1e6,
-                      seconds_since(start)));
-  }
-  check(result.completed, Kind::refused, "{}: {}", e.name, result.why);
-  return 0;
 }
 
 }  // namespace
 
 std::function<int()> train(CLI::App& app) {
   auto o = std::make_shared<Options>();
-  app.add_option("EXPERIMENT", o->experiment, "experiment file (TOML)")->required();
+  app.add_option("EXPERIMENT", o->experiment, "experiment file (TOML)");
   app.add_option("--set", o->overrides, "KEY=VALUE or SECTION.KEY=VALUE instead of the file's; may be given again")->allow_extra_args(false);
-  app.add_flag("--simulate", o->simulate, "virtual clients under a virtual clock, in this process");
+  app.add_flag("--simulate", o->simulate, "virtual clients under a virtual clock, trained by this process unless --nodes says otherwise");
   app.add_option("--out", o->out, "run folder to write: settings, metrics, summary, model");
-  app.add_option("--threads", o->threads, "threads that train (default: all cores); no result depends on them")->check(CLI::Range(1, 1024));
+  app.add_option("--resume", o->resume, "goes on with the run in this folder, which was interrupted");
+  add_node_options(app, o->cluster);
   add_json_flag(app, o->json);
-  return [o] { return run(*o); };
+  return [o, &app] {
+    o->nodes_given = app.count("--nodes") > 0 || app.count("--transport") > 0;
+    return run(*o);
+  };
 }
 
 }  // namespace starling::tools

@@ -1,11 +1,12 @@
 // Federated training under the virtual clock: the same bits for any number of threads, and times that follow the devices.
-#include "sim/simulator.h"
+#include "sim/virtual_timeline.h"
 
 #include <cmath>
 
 #include <doctest/doctest.h>
 
 #include "core/error.h"
+#include "tests/temporary_folder.h"
 
 using namespace starling;
 using namespace starling::sim;
@@ -26,6 +27,13 @@ federated::Examples dataset(std::int64_t count, int shift) {
   return data;
 }
 
+struct Result {
+  federated::RunResult run;
+  std::vector<federated::RoundResult> rounds;
+};
+
+struct Stopped {};
+
 struct World {
   World() {
     core::ModelOptions o;
@@ -41,28 +49,54 @@ struct World {
     parts = core::partition(p, static_cast<std::size_t>(train.count), train.labels, {});
     options.rounds.rounds = 12;
     options.rounds.fraction = 0.5;
-    options.devices.clients = 12;
-    options.devices.profile = "lognormal";
-    options.local.batch = 16;
-    options.local.learning_rate = 0.1;
+    devices.clients = 12;
+    devices.profile = "lognormal";
+    local.batch = 16;
+    local.learning_rate = 0.1;
   }
-  SimulationResult run() const { return simulate(*model, train, test, parts, options); }
+  Result run(const federated::Journal* resumed = nullptr) const {
+    const federated::PartitionedData data(train, parts);
+    federated::ClientStates states(folder.empty() ? "" : folder + "/clients", resumed ? resumed->server.next_task : 1);
+    const auto workplace = federated::local_workplace(*model, data, states, {local, threads});
+    const Devices population(devices);
+    VirtualTimeline time(population, local, [&](std::int64_t client) { return data.count(client); }, *workplace);
+    federated::RunOptions o = options;
+    o.strategy.clients = 12;
+    o.strategy.client_learning_rate = local.learning_rate;
+    o.threads = threads;
+    Result result;
+    federated::RunHooks hooks;
+    hooks.on_round = [&](const federated::RoundResult& r) {
+      result.rounds.push_back(r);
+      if (r.record.round == stop_after) throw Stopped{};
+    };
+    try {
+      result.run = federated::run(*model, test, o, population, *workplace, time, hooks, resumed);
+    } catch (const Stopped&) {
+    }
+    return result;
+  }
 
   federated::Examples train = dataset(600, 0), test = dataset(200, 5000);
   std::unique_ptr<core::TrainableModel> model;
   core::Partition parts;
-  SimulationOptions options;
+  federated::RunOptions options;
+  federated::LocalOptions local;
+  DeviceOptions devices;
+  int threads = 1;
+  std::string folder;            // where clients' states are kept
+  std::int64_t stop_after = -1;  // the run ends like a process that is killed
 };
 
-void check_equal(const SimulationResult& a, const SimulationResult& b) {
-  CHECK(a.model == b.model);
+void check_equal(const Result& a, const Result& b) {
+  CHECK(a.run.model == b.run.model);
   REQUIRE(a.rounds.size() == b.rounds.size());
   for (std::size_t i = 0; i < a.rounds.size(); ++i) {
-    CHECK(a.rounds[i].virtual_s == b.rounds[i].virtual_s);
+    CHECK(a.rounds[i].at == b.rounds[i].at);
     CHECK(a.rounds[i].test_loss == b.rounds[i].test_loss);
     CHECK(a.rounds[i].record.used == b.rounds[i].record.used);
     CHECK(a.rounds[i].record.train_loss == b.rounds[i].record.train_loss);
-    CHECK(a.rounds[i].uplink_bytes == b.rounds[i].uplink_bytes);
+    CHECK(a.rounds[i].traffic.up_wire == b.rounds[i].traffic.up_wire);
   }
 }
 
@@ -77,37 +111,71 @@ TEST_CASE("every strategy learns under the virtual clock, with the same bits for
     world.options.strategy.buffer = 3;
     world.options.rounds.asynchronous = name == "fedbuff";
     world.options.rounds.concurrency = 4;
-    world.options.devices.failure = 0.1;
+    world.devices.failure = 0.1;
     world.options.rounds.quorum = 0.8;
-    const SimulationResult one = world.run();
-    CHECK(one.completed);
+    const Result one = world.run();
+    CHECK(one.run.completed);
     CHECK(one.rounds.size() == 12);
     CHECK(one.rounds.back().test_accuracy > (name == "krum" || name == "fedyogi" ? 0.3 : 0.5));
-    world.options.threads = 3;
+    world.threads = 3;
     check_equal(one, world.run());
   }
 }
 
 TEST_CASE("a deadline shortens the rounds and drops the slow") {
   World world;
-  const SimulationResult patient = world.run();
-  world.options.rounds.deadline = patient.rounds.back().virtual_s / 12 / 3;
-  const SimulationResult hasty = world.run();
-  CHECK(hasty.rounds.back().virtual_s <= 12 * world.options.rounds.deadline * 1.001);
+  const Result patient = world.run();
+  world.options.rounds.deadline = patient.rounds.back().at / 12 / 3;
+  const Result hasty = world.run();
+  CHECK(hasty.rounds.back().at <= 12 * world.options.rounds.deadline * 1.001);
   std::int64_t late = 0;
-  for (const RoundResult& r : hasty.rounds) late += r.record.late;
+  for (const federated::RoundResult& r : hasty.rounds) late += r.record.late;
   CHECK(late > 0);
 }
 
 TEST_CASE("bytes are those of the models that travelled") {
   World world;
-  world.options.devices.profile = "uniform";
-  const SimulationResult result = world.run();
-  const double model = 4.0 * static_cast<double>(world.model->layout()->size());
-  CHECK(result.rounds.back().downlink_bytes == 12 * 6 * model);
-  CHECK(result.rounds.back().uplink_bytes == 12 * 6 * model);
+  world.devices.profile = "uniform";
+  const Result result = world.run();
+  const std::uint64_t model = 4 * static_cast<std::uint64_t>(world.model->layout()->size());
+  const federated::Traffic t = result.rounds.back().traffic;
+  CHECK(t.down_payload == 12 * 6 * model);
+  CHECK(t.up_payload == 12 * 6 * model);
   world.options.strategy.name = "scaffold";
-  CHECK(world.run().rounds.back().uplink_bytes == 2 * 12 * 6 * model);
+  CHECK(world.run().rounds.back().traffic.up_payload == 2 * 12 * 6 * model);
+}
+
+TEST_CASE("a run that was interrupted ends as if it had not been") {
+  for (const std::string name : {"fedavg", "fedavgm", "fedadam", "scaffold", "fedbn", "fedbuff"}) {
+    CAPTURE(name);
+    const tests::TemporaryFolder folder;
+    World world;
+    world.options.strategy.name = name;
+    world.options.strategy.buffer = 3;
+    world.options.rounds.asynchronous = name == "fedbuff";
+    world.options.rounds.concurrency = 4;
+    world.devices.failure = 0.1;
+    world.options.rounds.quorum = 0.8;
+    const Result whole = world.run();
+    REQUIRE(whole.run.completed);
+    world.folder = folder / "run";
+    world.options.journal = folder / "journal";
+    world.stop_after = 5;
+    world.run();
+    const federated::Journal journal = federated::read_journal(world.options.journal);
+    CHECK(journal.server.round == 5);
+    world.stop_after = 9;
+    world.run(&journal);
+    const federated::Journal later = federated::read_journal(world.options.journal);
+    CHECK(later.server.round == 9);
+    world.stop_after = -1;
+    const Result resumed = world.run(&later);
+    CHECK(resumed.run.completed);
+    CHECK(resumed.run.model == whole.run.model);
+    CHECK(resumed.run.at == whole.run.at);
+    CHECK(resumed.run.traffic.up_wire == whole.run.traffic.up_wire);
+    CHECK(resumed.run.traffic.down_wire == whole.run.traffic.down_wire);
+  }
 }
 
 TEST_CASE("devices are fast and there as their profiles say") {

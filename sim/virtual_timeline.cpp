@@ -1,0 +1,66 @@
+#include "sim/virtual_timeline.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+
+namespace starling::sim {
+
+using federated::Event;
+
+void VirtualTimeline::begin(const federated::Assign& a) {
+  const std::int64_t examples = count_(a.client);
+  const std::int64_t batch = local_.batch > 0 ? std::min(local_.batch, examples) : examples;
+  const double model = static_cast<double>(a.model->size()) * sizeof(float);
+  const Load load{local_.epochs * ((examples + batch - 1) / batch), batch, model, model};
+  const auto known = resumed_.find(a.task);
+  const federated::Seconds at = known != resumed_.end() ? known->second : now_ + devices_.seconds(a.client, a.round, load);
+  const Task task{{at, next_++, false, a.task}, devices_.fails(a.client, a.round)};
+  events_.insert(task.end);
+  tasks_.emplace(a.task, task);
+  if (!task.fails) workplace_.begin(a, at);
+}
+
+void VirtualTimeline::release(federated::TaskId id) {
+  const auto found = tasks_.find(id);
+  if (found == tasks_.end()) return;
+  events_.erase(found->second.end);
+  tasks_.erase(found);
+}
+
+Event VirtualTimeline::wait() {
+  core::ensure(!events_.empty(), "a run that waits for nothing");
+  const Moment moment = *events_.begin();
+  events_.erase(events_.begin());
+  now_ = moment.at;
+  Event event;
+  event.id = moment.id;
+  if (moment.timer) return event;
+  const bool fails = tasks_.at(moment.id).fails;
+  tasks_.erase(moment.id);
+  event.what = Event::What::failed;
+  if (fails) {
+    event.failure = "the device failed";
+    return event;
+  }
+  federated::Trained trained = workplace_.finish(moment.id);
+  core::check(!trained.lost, core::Kind::unreachable, "{}", trained.failure);
+  event.failure = std::move(trained.failure);
+  if (!event.failure.empty()) return event;
+  event.what = Event::What::done;
+  event.reply = std::move(trained.reply);
+  return event;
+}
+
+std::map<federated::TaskId, federated::Seconds> VirtualTimeline::due() const {
+  std::map<federated::TaskId, federated::Seconds> due;
+  for (const auto& [id, task] : tasks_) due[id] = task.end.at;
+  return due;
+}
+
+void VirtualTimeline::resume(federated::Seconds now, const std::map<federated::TaskId, federated::Seconds>& due) {
+  now_ = now;
+  resumed_ = due;
+}
+
+}  // namespace starling::sim

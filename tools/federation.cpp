@@ -1,0 +1,27 @@
+#include "tools/federation.h"
+
+#include <utility>
+
+namespace starling::tools {
+
+Federation::Federation(Experiment experiment, std::filesystem::path data_folder, std::int64_t node, std::int64_t nodes) : experiment_(std::move(experiment)) {
+  if (!data_folder.empty()) experiment_.data.folder = std::move(data_folder);
+  data_ = core::load_dataset(experiment_.data);
+  if (experiment_.own_data) {
+    if (node >= 0) clients_ = std::make_unique<federated::OwnData>(data_.train, node, nodes);
+  } else {
+    parts_ = core::partition(experiment_.partition, static_cast<std::size_t>(data_.train.count), data_.train.labels, data_.owners);
+    if (experiment_.partition.kind == "noise") core::add_noise(parts_, experiment_.noise, experiment_.seed, data_.train);
+    clients_ = std::make_unique<federated::PartitionedData>(data_.train, parts_);
+  }
+  core::ModelOptions shape = experiment_.model;
+  shape.input = data_.input;
+  shape.classes = data_.classes;
+  model_ = core::make_model(shape);
+}
+
+std::unique_ptr<federated::ClientSide> make_client_side(const federated::ClientJob& job, const std::filesystem::path& data_folder) {
+  return std::make_unique<Federation>(parse_experiment(job.experiment, "the server's experiment"), data_folder, job.node, job.nodes);
+}
+
+}  // namespace starling::tools
