@@ -1,7 +1,6 @@
 #include "comm/rank_view.h"
 
 #include <array>
-#include <thread>
 #include <type_traits>
 
 namespace starling::comm {
@@ -44,18 +43,16 @@ class RankView final : public Transport {
   template <class Use>
   std::invoke_result_t<Use> when_there(Deadline deadline, Use use) {
     constexpr auto kPause = std::chrono::microseconds(200);
+    std::unique_lock lock(shared_->mutex);
     while (true) {
-      {
-        const std::lock_guard lock(shared_->mutex);
-        try {
-          const std::array<Rank, 1> among{rank_};
-          shared_->transport.wait_any(among, Clock::now());
-          return use();
-        } catch (const core::Error& error) {
-          if (error.kind() != core::Kind::timeout || Clock::now() >= deadline) throw;
-        }
+      try {
+        const std::array<Rank, 1> among{rank_};
+        shared_->transport.wait_any(among, Clock::now());
+        return use();
+      } catch (const core::Error& error) {
+        if (error.kind() != core::Kind::timeout || Clock::now() >= deadline) throw;
       }
-      std::this_thread::sleep_for(kPause);
+      shared_->pause.wait_for(lock, kPause);
     }
   }
 

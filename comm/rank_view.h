@@ -2,6 +2,7 @@
 // come as a whole (MPI).
 #pragma once
 
+#include <condition_variable>
 #include <memory>
 #include <mutex>
 
@@ -14,6 +15,7 @@ struct SharedTransport {
   explicit SharedTransport(Transport& t) : transport(t) {}
   Transport& transport;
   std::mutex mutex;
+  std::condition_variable pause;  // nobody ends it early: it only lets the others in
 };
 
 /// This side stays rank 0, `rank` of the shared transport becomes rank 1. Views may be used by a thread each: one that

@@ -1,11 +1,9 @@
 #include "federated/client_messages.h"
 
-#include <algorithm>
 #include <limits>
 
 #include "comm/message.h"
 #include "federated/client.capnp.h"
-#include "federated/traffic.h"
 
 namespace starling::federated {
 
@@ -13,8 +11,6 @@ using core::check;
 using core::Kind;
 
 namespace {
-
-constexpr std::uint64_t kChunkValues = std::uint64_t{1} << 20;
 
 /// Numbers of tasks, clients and rounds travel unsigned.
 std::int64_t number(std::uint64_t value, std::string_view peer, std::string_view field) {
@@ -26,8 +22,6 @@ std::uint64_t count(std::uint64_t value, std::string_view peer, std::string_view
   check(value <= kValuesMax, Kind::malformed, "{}: {}: {} values, at most {}", peer, field, value, kValuesMax);
   return value;
 }
-
-std::uint64_t frames_bytes(std::uint64_t values) { return (values + kChunkValues - 1) / kChunkValues * comm::kHeaderBytes + values * sizeof(float); }
 
 }  // namespace
 
@@ -166,37 +160,6 @@ ClientReport decode_client_report(core::Bytes bytes, std::string_view peer) {
   return comm::decode_message<wire::ClientReport>(bytes, peer, "report", [&](wire::ClientReport::Reader in) {
     return ClientReport{in.getTasks(), in.getPeakRssBytes(), in.getBytesSent(), in.getBytesReceived(), in.getTrainMs()};
   });
-}
-
-void send_values(comm::Transport& transport, comm::Rank to, std::span<const float> values) {
-  while (!values.empty()) {
-    const auto chunk = values.first(std::min<std::size_t>(values.size(), kChunkValues));
-    transport.send(to, comm::Kind::data, std::as_bytes(chunk), comm::kNoDeadline);
-    values = values.subspan(chunk.size());
-  }
-}
-
-std::vector<float> receive_values(comm::Transport& transport, comm::Rank from, std::uint64_t expected) {
-  std::vector<float> values;
-  // Grown as it comes: a number in a message alone makes no memory.
-  while (values.size() < expected) {
-    const std::size_t begin = values.size();
-    values.resize(begin + std::min<std::uint64_t>(expected - begin, kChunkValues));
-    comm::receive(transport, from, comm::Kind::data, std::as_writable_bytes(std::span(values).subspan(begin)), comm::kNoDeadline);
-  }
-  return values;
-}
-
-void count_task(Traffic& traffic, std::uint64_t values, std::uint64_t control) {
-  static const std::uint64_t message = comm::kHeaderBytes + encode(TaskMessage{}).size();
-  traffic.down_payload += (values + control) * sizeof(float);
-  traffic.down_wire += message + frames_bytes(values) + frames_bytes(control);
-}
-
-void count_reply(Traffic& traffic, std::uint64_t values, std::uint64_t control) {
-  static const std::uint64_t message = comm::kHeaderBytes + encode(ReplyMessage{}).size();
-  traffic.up_payload += (values + control) * sizeof(float);
-  traffic.up_wire += message + frames_bytes(values) + frames_bytes(control);
 }
 
 }  // namespace starling::federated

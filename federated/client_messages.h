@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "comm/transport.h"
+#include "core/bytes.h"
 #include "federated/server.h"
 
 namespace starling::federated {
@@ -69,9 +69,5 @@ ReplyMessage decode_reply(core::Bytes bytes, std::string_view peer);
 Verdict decode_verdict(core::Bytes bytes, std::string_view peer);
 TaskId decode_settle(core::Bytes bytes, std::string_view peer);
 ClientReport decode_client_report(core::Bytes bytes, std::string_view peer);
-
-/// Values in data frames of bounded size.
-void send_values(comm::Transport& transport, comm::Rank to, std::span<const float> values);
-std::vector<float> receive_values(comm::Transport& transport, comm::Rank from, std::uint64_t count);
 
 }  // namespace starling::federated

@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "core/error.h"
+#include "federated/value_frames.h"
 
 namespace starling::federated {
 namespace {

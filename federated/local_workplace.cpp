@@ -1,3 +1,4 @@
+// Tasks trained by the threads of this process, those due first before others, a little ahead of when they are asked for.
 #include <condition_variable>
 #include <deque>
 #include <exception>

@@ -5,6 +5,7 @@
 
 #include "comm/job.h"
 #include "core/error.h"
+#include "federated/value_frames.h"
 
 namespace starling::federated {
 

@@ -228,15 +228,13 @@ int run(const Options& options) {
     check(options.experiment.empty() != options.resume.empty(), Kind::usage, "give an experiment file, or --resume DIR");
     check(options.resume.empty() || (options.overrides.empty() && options.out.empty()), Kind::usage, "--resume {}: goes on with its own settings, without --set and --out", options.resume);
     const bool resumes = !options.resume.empty();
+    std::optional<RunFolder> folder;
+    if (resumes) folder.emplace(options.resume);
     Experiment e = resumes ? load_experiment(std::filesystem::path(options.resume) / "settings.toml") : load_experiment(options.experiment, options.overrides);
     const std::string& source = resumes ? options.resume : options.experiment;
     check(e.clock == "virtual" || !options.simulate, Kind::usage, "{}: clock = 'wall' needs nodes that take their time; --simulate has a virtual clock", source);
     check(!e.own_data || !options.here(), Kind::usage, "{}: [data] own = true needs nodes that hold the data", source);
-    std::optional<RunFolder> folder;
-    if (resumes)
-      folder.emplace(options.resume);
-    else if (!options.out.empty())
-      folder.emplace(options.out, e);
+    if (!options.out.empty()) folder.emplace(options.out, e);
     if (!options.here() && !fleet) fleet = std::make_unique<Fleet>(options.cluster, folder ? folder->clients() : std::filesystem::path());
     if (e.clock == "wall" && !options.json) print("real time: the profiles of devices and links are not used\n");
     return Training(options, std::move(e), std::move(folder), fleet.get()).run();

@@ -1,0 +1,130 @@
+// `starling train` on nodes as a user runs it: the bits of the simulator on every transport and number of processes, a
+// killed run that goes on, real time, and what goes wrong on the way.
+#include <fstream>
+#include <sstream>
+
+#include <doctest/doctest.h>
+#include <nlohmann/json.hpp>
+
+#include "tests/data.h"
+#include "tests/tools/program.h"
+
+using namespace starling;
+using tests::contains;
+
+namespace {
+
+std::string contents(const std::string& file) {
+  std::ifstream in(file, std::ios::binary);
+  std::stringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+std::string without_wall(const std::string& file) {
+  std::stringstream in(contents(file)), out;
+  for (std::string line; std::getline(in, line);) {
+    auto json = nlohmann::json::parse(line);
+    json.erase("wall_s");
+    out << json.dump() << '\n';
+  }
+  return out.str();
+}
+
+/// LeNet-5 with stragglers, drops and a quorum; small enough for a test.
+struct World {
+  World() {
+    if (const auto data = tests::data_file("fashion-mnist/t10k-labels-idx1-ubyte.gz")) {
+      environment = "STARLING_DATA='" + data->parent_path().parent_path().string() + "'";
+      available = true;
+    }
+  }
+  std::string command(const std::string& more = "") const {
+    return "train '" STARLING_SOURCE_DIR "/examples/fashion-fedavg/experiment.toml' --set rounds=3 --set data.examples=1500 --set data.alpha=5 "
+           "--set data.min_size=2 --set devices.profile=lognormal --set devices.failure=0.1 --set rounds_policy.quorum=0.8 --set rounds_policy.over_select=1.2 " +
+           more;
+  }
+  tests::Ran run(const std::string& arguments, const std::string& before = "") const { return tests::run_starling(arguments, environment + " " + before); }
+
+  tests::TemporaryFolder folder;
+  std::string environment;
+  bool available = false;
+};
+
+}  // namespace
+
+TEST_CASE("simulator, threads, processes and MPI ranks give the same bits") {
+  const World world;
+  if (!world.available) return;
+  const auto out = [&](const std::string& name) { return " --out '" + (world.folder / name) + "'"; };
+  const auto simulated = world.run(world.command("--set strategy.name=scaffold --simulate") + out("sim"));
+  REQUIRE_MESSAGE(simulated.status == 0, simulated.err);
+  const std::string model = contents(world.folder / "sim/model.safetensors"), metrics = without_wall(world.folder / "sim/metrics.jsonl");
+  CHECK(contains(metrics, "\"dropped\":"));
+  int count = 0;
+  for (const std::string nodes : {"--nodes local:1 --threads 2", "--nodes local:4 --threads 1", "--nodes local:2 --transport zmq", "--nodes local:2 --transport inproc",
+#ifdef STARLING_MPI
+                                  "--nodes local:2 --transport mpi",
+#endif
+       }) {
+    CAPTURE(nodes);
+    const std::string name = "run" + std::to_string(++count);
+    const auto ran = world.run(world.command("--set strategy.name=scaffold " + nodes) + out(name));
+    REQUIRE_MESSAGE(ran.status == 0, ran.err);
+    CHECK(contents(world.folder / (name + "/model.safetensors")) == model);
+    CHECK(without_wall(world.folder / (name + "/metrics.jsonl")) == metrics);
+    CHECK(nlohmann::json::parse(contents(world.folder / (name + "/summary.json"))).at("nodes").size() >= 1);
+  }
+}
+
+TEST_CASE("a run killed at any of its crash points ends as if it had not been, here and on nodes") {
+  const World world;
+  if (!world.available) return;
+  for (const std::string where : {"--simulate", "--nodes local:2"}) {
+    CAPTURE(where);
+    const std::string base = where == "--simulate" ? "s" : "n";
+    const std::string whole = world.folder / (base + "-whole");
+    REQUIRE(world.run(world.command("--set strategy.name=scaffold " + where) + " --out '" + whole + "'").status == 0);
+    for (const std::string crash : {"aggregation:2", "journal:2", "write:20", "fsync:9", "rename:7"}) {
+      CAPTURE(crash);
+      const std::string folder = world.folder / (base + crash.substr(0, crash.find(':')));
+      const auto killed = world.run(world.command("--set strategy.name=scaffold " + where) + " --out '" + folder + "'", "STARLING_CRASH=" + crash);
+      REQUIRE_MESSAGE(killed.status != 0, killed.out);
+      const auto resumed = world.run("train --resume '" + folder + "' " + where);
+      REQUIRE_MESSAGE(resumed.status == 0, resumed.err);
+      CHECK(contents(folder + "/model.safetensors") == contents(whole + "/model.safetensors"));
+      CHECK(without_wall(folder + "/metrics.jsonl") == without_wall(whole + "/metrics.jsonl"));
+    }
+    const auto again = world.run("train --resume '" + whole + "' " + where);
+    CHECK(again.status == 2);
+    CHECK(contains(again.err, "the run is complete"));
+  }
+}
+
+TEST_CASE("in real time rounds end when the nodes are done") {
+  const World world;
+  if (!world.available) return;
+  const auto ran = world.run(world.command("--set clock=wall --nodes local:2 --json"));
+  REQUIRE_MESSAGE(ran.status == 0, ran.err);
+  CHECK(contains(ran.out, "\"completed\":true"));
+  const auto deadline = world.run(world.command("--set clock=wall --set rounds_policy.deadline_s=0.02 --set rounds_policy.max_failed_rounds=100 --nodes local:2"));
+  CHECK((deadline.status == 0 || contains(deadline.err, "rounds in a row failed")));
+}
+
+TEST_CASE("what cannot be trained on nodes is refused by name") {
+  const World world;
+  const auto refused = [&](const std::string& arguments, int status = 2) {
+    const auto ran = world.run(arguments);
+    CHECK(ran.status == status);
+    return ran.err;
+  };
+  CHECK(contains(refused("train"), "give an experiment file, or --resume DIR"));
+  CHECK(contains(refused("train --resume '" + (world.folder / "nothing") + "'"), "holds no run"));
+  CHECK(contains(refused(world.command("--nodes tcp://127.0.0.1:1"), 1), "127.0.0.1:1"));
+  CHECK(contains(refused(world.command("--nodes local:0")), "expected local:N"));
+  CHECK(contains(refused(world.command("--simulate --set data.own=true")), "needs nodes that hold the data"));
+  if (!world.available) return;
+  const auto lost = tests::run_starling(world.command("--nodes local:2"), "STARLING_DATA=/nowhere");
+  CHECK(lost.status == 2);
+  CHECK(contains(lost.err, "github.com/zalandoresearch/fashion-mnist"));
+}
