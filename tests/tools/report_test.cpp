@@ -25,19 +25,23 @@ std::string in_quotes(const std::string& path) { return "'" + path + "'"; }
 TEST_CASE("the page of a run holds its figures, the points of its curves and every setting, and closes every tag") {
   const tests::TemporaryFolder folder;
   tests::write_images(folder.path(), "mnist", 40);
-  write_run(folder / "run", run_settings("tiny"), metrics_line(1, 0.5, 2, ", \"refused\": {\"norm\": 2}, \"drift\": 3") + metrics_line(2, 0.75, 1) + metrics_line(3, 0.7, 0.5));
-  const auto ran = run_starling("report " + in_quotes(folder / "run"), "STARLING_DATA=" + in_quotes(folder.path()));
+  write_run(folder / "run", run_settings("tiny"),
+            metrics_line(1, 0.5, 2, ", \"refused\": {\"norm\": 2}, \"drift\": 3") + metrics_line(2, 0.75, 1) + metrics_line(3, 0.7, 0.5));
+  const std::string environment = "STARLING_DATA=" + in_quotes(folder.path());
+  const auto ran = run_starling("report " + in_quotes(folder / "run"), environment);
   REQUIRE_MESSAGE(ran.status == 0, ran.err);
   CHECK(ran.out == (folder / "run/report.html") + "\n");
   const std::string page = read_text(folder / "run/report.html");
   CHECK(tests::markup_fault(page) == "");
   for (const char* part : {"<title>tiny - Starling</title>", "70.00 %", "75.00 %", "in round 2", "3.0 MB", "7,850 parameters", "logistic", "5 min",
-                           "data-x=\"1,2,3\" data-y=\"50.00,75.00,70.00\"", "data-x=\"2,4,6\" data-y=\"2,1,0.5\"", "data-x=\"100,200,300\"", "<figcaption>drift</figcaption>",
-                           "2 replies refused (norm 2)", "round 1: 3 used, 1 dropped, 2 refused", "<code>strategy.name</code>", "mnist, 4 clients by iid", "client 3, label ",
+                           "data-x=\"1,2,3\" data-y=\"50.00,75.00,70.00\"", "data-x=\"2,4,6\" data-y=\"2,1,0.5\"",
+                           "data-x=\"1.66667,3.33333,5\"", "<figcaption>drift</figcaption>",
+                           "2 replies refused (norm 2)", "round 1: 3 used, 1 dropped, 2 refused", "<code>strategy.name</code>",
+                           "mnist, 4 clients by iid", "client 3, label ",
                            "prefers-color-scheme: dark"})
     CHECK_MESSAGE(contains(page, part), part);
   for (const char* part : {"http://", "https://", "src=", "@import", "nan", "Settings that differ"}) CHECK_FALSE_MESSAGE(contains(page, part), part);
-  const auto again = run_starling("report " + in_quotes(folder / "run") + " --out " + in_quotes(folder / "again.html"), "STARLING_DATA=" + in_quotes(folder.path()));
+  const auto again = run_starling("report " + in_quotes(folder / "run") + " --out " + in_quotes(folder / "again.html"), environment);
   CHECK(again.status == 0);
   CHECK(read_text(folder / "again.html") == page);
 }
@@ -60,7 +64,8 @@ TEST_CASE("several runs share a page: compared, their differences shown, as JSON
   const tests::TemporaryFolder folder;
   write_run(folder / "a", run_settings("one"));
   write_run(folder / "b", run_settings("two", "scaffold"), metrics_line(1, 0.4, 2) + metrics_line(2, 0.8, 1) + "{\"round\": 3", "");
-  const auto ran = run_starling("report --json --target 0.45 --target 0.78 " + in_quotes(folder / "a") + " " + in_quotes(folder / "b"), "STARLING_DATA=/nowhere");
+  const std::string both = in_quotes(folder / "a") + " " + in_quotes(folder / "b");
+  const auto ran = run_starling("report --json --target 0.45 --target 0.78 " + both, "STARLING_DATA=/nowhere");
   REQUIRE_MESSAGE(ran.status == 0, ran.err);
   const auto json = nlohmann::json::parse(ran.out);
   CHECK(json.at("report") == folder / "a/report.html");
@@ -73,7 +78,8 @@ TEST_CASE("several runs share a page: compared, their differences shown, as JSON
   CHECK(json.at("differences").size() == 2);  // the name and the strategy
   const std::string page = read_text(folder / "a/report.html");
   CHECK(tests::markup_fault(page) == "");
-  for (const char* part : {"<title>one and two - Starling</title>", "2 federated runs compared", "Settings that differ", "class=\"run r1 c1 d0\"", "data-y=\"40.00,80.00\"",
+  for (const char* part : {"<title>one and two - Starling</title>", "2 federated runs compared", "Settings that differ", "class=\"run c1 d0 r1\"",
+                           "data-y=\"40.00,80.00\"",
                            "45 %", "&gt; 3", "(line 3) is unfinished", "<tr class=\"differs\">"})
     CHECK_MESSAGE(contains(page, part), part);
 }
@@ -127,7 +133,8 @@ TEST_CASE("inspect shows how an experiment deals its data, and what came of a ru
   const tests::TemporaryFolder folder;
   tests::write_images(folder.path(), "mnist", 40);
   const std::string environment = "STARLING_DATA=" + in_quotes(folder.path());
-  tests::write_text(folder / "e.toml", "name = 'small'\n[data]\nname = 'mnist'\nclients = 5\npartition = 'labels'\nlabels_per_client = 2\n[model]\nname = 'logistic'\n[strategy]\nname = 'fedavg'\n");
+  tests::write_text(folder / "e.toml", "name = 'small'\n[data]\nname = 'mnist'\nclients = 5\npartition = 'labels'\nlabels_per_client = 2\n"
+                                        "[model]\nname = 'logistic'\n[strategy]\nname = 'fedavg'\n");
   const auto text = run_starling("inspect " + in_quotes(folder / "e.toml"), environment);
   REQUIRE_MESSAGE(text.status == 0, text.err);
   CHECK(contains(text.out, "small: fedavg of logistic, 40 examples, mnist, seed 1\n5 clients by labels (labels_per_client = 2)"));
@@ -145,6 +152,31 @@ TEST_CASE("inspect shows how an experiment deals its data, and what came of a ru
   CHECK(run.out ==
         "tiny: fedavg of logistic, mnist, 4 clients\n3 of 3 rounds, virtual time 5 min, 3.0 MB up, 3.0 MB down\n"
         "test accuracy 70.00 % (best 75.00 % in round 2), loss 0.5000\n"
-        "  60.00 % after 2 rounds, 4.0 MB, 3 min 20 s\n  70.00 % after 2 rounds, 4.0 MB, 3 min 20 s\n  75.00 % after 2 rounds, 4.0 MB, 3 min 20 s\n");
+        "  60 % after 2 rounds, 4.0 MB, 3 min 20 s\n  70 % after 2 rounds, 4.0 MB, 3 min 20 s\n  75 % after 2 rounds, 4.0 MB, 3 min 20 s\n");
   CHECK(nlohmann::json::parse(run_starling("inspect --json " + in_quotes(folder / "run")).out).at("best_round") == 2);
+}
+
+TEST_CASE("two runs that train has written make one page") {
+  const tests::TemporaryFolder folder;
+  tests::write_images(folder.path(), "mnist", 80);
+  const std::string environment = "STARLING_DATA=" + in_quotes(folder.path());
+  tests::write_text(folder / "e.toml", "name = 'small'\nrounds = 3\n[data]\nname = 'mnist'\nclients = 4\npartition = 'dirichlet'\nmin_size = 1\n"
+                                        "[model]\nname = 'logistic'\n");
+  for (const std::string strategy : {"fedavg", "scaffold"}) {
+    const std::string options = " --simulate --set strategy.name=" + strategy + " --out " + in_quotes(folder / strategy);
+    const auto trained = run_starling("train " + in_quotes(folder / "e.toml") + options, environment);
+    REQUIRE_MESSAGE(trained.status == 0, trained.err);
+  }
+  const std::string both = in_quotes(folder / "fedavg") + " " + in_quotes(folder / "scaffold");
+  const auto ran = run_starling("report --json " + both + " --out " + in_quotes(folder / "both.html"), environment);
+  REQUIRE_MESSAGE(ran.status == 0, ran.err);
+  const auto json = nlohmann::json::parse(ran.out);
+  const auto summary = nlohmann::json::parse(read_text(folder / "scaffold/summary.json"));
+  CHECK(json.at("runs").at(1).at("final_accuracy") == summary.at("test_accuracy"));
+  CHECK(json.at("runs").at(1).at("uplink_bytes") == summary.at("uplink_bytes"));
+  CHECK(json.at("differences").size() == 1);
+  const std::string page = read_text(folder / "both.html");
+  CHECK(tests::markup_fault(page) == "");
+  CHECK(contains(page, "mnist, 4 clients by dirichlet (alpha = 0.5, min_size = 1)"));
+  CHECK(contains(page, "client 0: "));
 }

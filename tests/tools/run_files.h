@@ -27,12 +27,14 @@ inline std::string read_text(const std::filesystem::path& file) {
 inline std::string metrics_line(int round, double accuracy, double loss, const std::string& more = "") {
   std::ostringstream line;
   line << "{\"round\": " << round << ", \"virtual_s\": " << 100 * round << ", \"wall_s\": 0.5, \"test_accuracy\": " << accuracy << ", \"test_loss\": " << loss
-       << ", \"train_loss\": 0.7, \"clients\": 3, \"dropped\": 1, \"uplink_bytes\": " << 1000000 * round << ", \"downlink_bytes\": " << 1000000 * round << more << "}\n";
+       << ", \"train_loss\": 0.7, \"clients\": 3, \"dropped\": 1, \"uplink_bytes\": " << 1000000 * round << ", \"downlink_bytes\": " << 1000000 * round
+       << more << "}\n";
   return line.str();
 }
 
 inline std::string run_settings(const std::string& name, const std::string& strategy = "fedavg") {
-  return "name = '" + name + "'\nseed = 1\nrounds = 3\n[data]\nname = 'mnist'\nclients = 4\n[model]\nname = 'logistic'\n[strategy]\nname = '" + strategy + "'\n";
+  return "name = '" + name + "'\nseed = 1\nrounds = 3\n[data]\nname = 'mnist'\nclients = 4\n"
+         "[model]\nname = 'logistic'\n[strategy]\nname = '" + strategy + "'\n";
 }
 
 /// A run of three rounds that ended well, unless told otherwise.

@@ -49,7 +49,8 @@ void print_table(const ordered_json& file) {
 }
 
 ordered_json describe_experiment(const Experiment& e, const Distribution& d) {
-  ordered_json json{{"experiment", e.name}, {"seed", e.seed}, {"strategy", e.strategy.name}, {"model", e.model.name}, {"data", e.data.name}, {"partition", e.partition.kind}};
+  ordered_json json{{"experiment", e.name},      {"seed", e.seed},       {"strategy", e.strategy.name},
+                    {"model", e.model.name}, {"data", e.data.name}, {"partition", e.partition.kind}};
   json.update(to_json(d));
   return json;
 }
@@ -68,11 +69,14 @@ void inspect_run(const Options& options) {
   if (options.json) return print(comparison_json(runs, figures).at("runs").at(0).dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
   const RunFolder& run = runs.front();
   const Figures& f = figures.front();
-  print(fmt::format("{}: {} of {}, {}, {} clients\n", run.name, run.setting("strategy.name"), run.setting("model.name"), run.setting("data.name"), run.setting("data.clients")));
-  print(fmt::format("{} of {} rounds, virtual time {}, {} up, {} down\n", f.rounds, run.setting("rounds"), duration(f.virtual_s), traffic(f.uplink_bytes), traffic(f.downlink_bytes)));
-  if (f.final_accuracy) print(fmt::format("test accuracy {} (best {} in round {}), loss {}\n", percent(*f.final_accuracy), percent(*f.best_accuracy), f.best_round, figure(f.final_loss)));
+  const auto setting = [&](const char* key) { return run.setting(key); };
+  print(fmt::format("{}: {} of {}, {}, {} clients\n", run.name, setting("strategy.name"), setting("model.name"), setting("data.name"), setting("data.clients")));
+  print(fmt::format("{} of {} rounds, virtual time {}, ", f.rounds, setting("rounds"), duration(f.virtual_s)));
+  print(fmt::format("{} up, {} down\n", traffic(f.uplink_bytes), traffic(f.downlink_bytes)));
+  if (f.final_accuracy) print(fmt::format("test accuracy {} (best {} in round {})", percent(*f.final_accuracy), percent(*f.best_accuracy), f.best_round));
+  if (f.final_accuracy) print(fmt::format(", loss {}\n", figure(f.final_loss)));
   for (const Reached& r : f.reached)
-    if (r.round) print(fmt::format("  {} after {} rounds, {}, {}\n", percent(r.accuracy), *r.round, traffic(r.bytes), duration(r.virtual_s)));
+    if (r.round) print(fmt::format("  {:g} % after {} rounds, {}, {}\n", 100 * r.accuracy, *r.round, traffic(r.bytes), duration(r.virtual_s)));
   for (const std::string& remark : run.remarks) print(remark + "\n");
 }
 

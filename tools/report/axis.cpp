@@ -1,7 +1,6 @@
 #include "tools/report/axis.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
 #include <fmt/format.h>
@@ -24,8 +23,15 @@ double round_step(double span, int count_max, bool whole) {
 
 /// A stretch that has a length and whose neighbouring marks are different numbers.
 double span_of(double low, double high) {
-  const double span = high - low, least = std::max(std::abs(low), std::abs(high)) * 1e-12;
+  const double span = high - low, least = std::max(std::abs(low), std::abs(high)) * 1e-9;
   return span > least && std::isfinite(span) ? span : std::max(1.0, least);
+}
+
+Ticks multiples(double low, double high, double step) {
+  Ticks marks{{}, step};
+  const double last = std::floor(high / step + kRounding);
+  for (double i = std::ceil(low / step - kRounding); i <= last; ++i) marks.values.push_back(i * step);
+  return marks;
 }
 
 Unit largest(double high, std::initializer_list<Unit> units) {
@@ -45,11 +51,7 @@ double Scale::operator()(double value) const {
 
 Ticks ticks(double low, double high, int count_max, bool whole) {
   const double span = span_of(low, high);
-  Ticks marks;
-  marks.step = round_step(span, count_max, whole);
-  const double first = std::ceil(low / marks.step - kRounding), last = std::floor((low + span) / marks.step + kRounding);
-  for (double i = first; i <= last; ++i) marks.values.push_back(i * marks.step);
-  return marks;
+  return multiples(low, low + span, round_step(span, count_max, whole));
 }
 
 Ticks logarithmic_ticks(double low, double high, int count_max) {
@@ -58,7 +60,8 @@ Ticks logarithmic_ticks(double low, double high, int count_max) {
     marks.values.clear();
     for (double power = std::floor(std::log10(low)); power <= std::log10(high); ++power)
       for (const double factor : factors)
-        if (const double v = factor * std::pow(10, power); std::fmod(power, every) == 0 && v >= low * (1 - kRounding) && v <= high * (1 + kRounding)) marks.values.push_back(v);
+        if (const double v = factor * std::pow(10, power); std::fmod(power, every) == 0 && v >= low * (1 - kRounding) && v <= high * (1 + kRounding))
+          marks.values.push_back(v);
     return static_cast<int>(marks.values.size()) <= count_max + 1;
   };
   if (gather({1, 2, 5}, 1)) return marks;
@@ -68,21 +71,21 @@ Ticks logarithmic_ticks(double low, double high, int count_max) {
 }
 
 Ticks covering_ticks(double& low, double& high, int count_max) {
-  const double step = round_step(span_of(low, high), count_max, false);
-  const double end = low + span_of(low, high);
+  const double span = span_of(low, high), step = round_step(span, count_max, false), end = low + span;
   low = std::floor(low / step + kRounding) * step;
   high = std::ceil(end / step - kRounding) * step;
-  return ticks(low, high, count_max + 1);
+  return multiples(low, high, step);
 }
 
 std::string tick_label(double value, double step) {
-  if (std::abs(value) < step * kRounding) value = 0;
-  const double size = std::max(std::abs(value), step);
-  const bool plain = step == 0 ? size >= 1e-3 && size < 1e6 : step >= 1e-4 && size < 1e9;
-  if (!plain) return value == 0 ? "0" : fmt::format("{:.3g}", value);
-  if (step == 0) return fmt::format("{:g}", value);
-  const int digits = static_cast<int>(std::max(0.0, std::ceil(-std::log10(step) - kRounding)));
-  return digits == 0 ? grouped(static_cast<std::int64_t>(std::llround(value))) : fmt::format("{:.{}f}", value, digits);
+  if (step == 0) return std::abs(value) < 1e6 ? fmt::format("{:g}", value) : fmt::format("{:.0e}", value);
+  if (std::abs(value) < step / 2) value = 0;
+  if (step >= 1e-4 && step < 1e9) {
+    const int digits = static_cast<int>(std::max(0.0, std::ceil(-std::log10(step) - kRounding)));
+    return digits == 0 ? grouped(std::llround(value)) : fmt::format("{:.{}f}", value, digits);
+  }
+  const int digits = value == 0 ? 1 : 1 + static_cast<int>(std::ceil(std::log10(std::abs(value) / step)));
+  return fmt::format("{:.{}g}", value, digits);
 }
 
 Unit byte_unit(double high) { return largest(high, {{1, "B"}, {1e3, "kB"}, {1e6, "MB"}, {1e9, "GB"}, {1e12, "TB"}, {1e15, "PB"}}); }

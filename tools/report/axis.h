@@ -20,10 +20,11 @@ struct Ticks {
   std::vector<double> values;
   double step = 0;
 };
-/// At most `count_max` + 1 of them within low..high, whole numbers if `whole`. An empty stretch is taken for one of length 1.
+/// At most `count_max` + 1 of them within low..high, whole numbers if `whole`. A stretch without length, or too short to
+/// tell its ends apart, is taken for one of length 1.
 Ticks ticks(double low, double high, int count_max, bool whole = false);
 Ticks logarithmic_ticks(double low, double high, int count_max);
-/// The same, and low and high moved out to a mark.
+/// The same with low and high moved out to a mark: two marks more at most.
 Ticks covering_ticks(double& low, double& high, int count_max);
 
 /// As many digits as the step needs: "0.25", "1,500", "2e-07".

@@ -81,20 +81,29 @@ std::string distribution_table(const Distribution& d) {
     if (counts)
       for (const std::int64_t n : d.counts.histogram[client]) text += fmt::format(" {:>6}", n);
     if (picture) {
+      const auto all = static_cast<double>(std::max<std::int64_t>(d.sizes[client], 1));
       text += "  |";
-      for (const std::int64_t n : d.counts.histogram[client]) text += shade(static_cast<double>(n) / static_cast<double>(std::max<std::int64_t>(d.sizes[client], 1)));
+      for (const std::int64_t n : d.counts.histogram[client]) text += shade(static_cast<double>(n) / all);
       text += '|';
     }
     text += '\n';
   }
-  if (shown.size() < d.sizes.size()) text += fmt::format("{} of {} clients, evenly from the smallest to the largest\n", shown.size(), grouped(static_cast<std::int64_t>(d.sizes.size())));
-  text += fmt::format("smallest {}, largest {}, mean {:.1f} examples; {} unused", grouped(d.counts.smallest), grouped(d.counts.largest), d.mean_size(), grouped(d.counts.unused));
+  const auto clients = static_cast<std::int64_t>(d.sizes.size());
+  if (shown.size() < d.sizes.size()) text += fmt::format("{} of {} clients, evenly from the smallest to the largest\n", shown.size(), grouped(clients));
+  text += fmt::format("smallest {}, largest {}, mean {:.1f} examples; ", grouped(d.counts.smallest), grouped(d.counts.largest), d.mean_size());
+  text += fmt::format("{} unused", grouped(d.counts.unused));
   return text + (d.labels > 0 ? fmt::format("; total variation of the labels {:.3f}\n", d.counts.total_variation) : "\n");
 }
 
 nlohmann::ordered_json to_json(const Distribution& d) {
-  nlohmann::ordered_json json{{"examples", d.examples}, {"labels", d.labels},           {"clients", d.sizes.size()},          {"smallest", d.counts.smallest},
-                              {"largest", d.counts.largest}, {"mean", d.mean_size()}, {"unused", d.counts.unused}, {"sizes", d.sizes}};
+  nlohmann::ordered_json json{{"examples", d.examples},
+                              {"labels", d.labels},
+                              {"clients", d.sizes.size()},
+                              {"smallest", d.counts.smallest},
+                              {"largest", d.counts.largest},
+                              {"mean", d.mean_size()},
+                              {"unused", d.counts.unused},
+                              {"sizes", d.sizes}};
   if (d.labels > 0) {
     json["total_variation"] = d.counts.total_variation;
     json["histogram"] = d.counts.histogram;

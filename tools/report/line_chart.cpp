@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "tools/report/axis.h"
+#include "tools/report/svg.h"
 #include "tools/report/text.h"
 
 namespace starling::tools {
@@ -62,14 +63,16 @@ Frame frame_of(const LineChart& chart, const std::vector<Points>& curves) {
 
 std::string axes(const LineChart& chart, const Frame& f) {
   std::string svg;
-  for (const double v : f.y_ticks.values)
-    svg += fmt::format(R"(<line class="grid" x1="{:.1f}" x2="{:.1f}" y1="{:.1f}" y2="{:.1f}"/><text class="tick" text-anchor="end" x="{:.1f}" y="{:.1f}">{}</text>)",
-                       f.left, f.right, f.y(v), f.y(v), f.left - 7, f.y(v) + 4, tick_label(v, f.y_ticks.step));
-  svg += fmt::format(R"(<line class="axis" x1="{:.1f}" x2="{:.1f}" y1="{:.1f}" y2="{:.1f}"/>)", f.left, f.right, f.bottom, f.bottom);
-  for (const double v : f.x_ticks.values)
-    svg += fmt::format(R"(<line class="axis" x1="{:.1f}" x2="{:.1f}" y1="{:.1f}" y2="{:.1f}"/><text class="tick" text-anchor="middle" x="{:.1f}" y="{:.1f}">{}</text>)",
-                       f.x(v), f.x(v), f.bottom, f.bottom + 4, f.x(v), f.bottom + 17, tick_label(v, f.x_ticks.step));
-  return svg + fmt::format(R"(<text class="title" text-anchor="middle" x="{:.1f}" y="{:.1f}">{}</text>)", (f.left + f.right) / 2, chart.height - 6, escape(chart.x_title));
+  for (const double v : f.y_ticks.values) {
+    svg += svg_line("grid", f.left, f.y(v), f.right, f.y(v));
+    svg += svg_text("tick", Anchor::end, f.left - 7, f.y(v) + 4, tick_label(v, f.y_ticks.step));
+  }
+  svg += svg_line("axis", f.left, f.bottom, f.right, f.bottom);
+  for (const double v : f.x_ticks.values) {
+    svg += svg_line("axis", f.x(v), f.bottom, f.x(v), f.bottom + 4);
+    svg += svg_text("tick", Anchor::middle, f.x(v), f.bottom + 17, tick_label(v, f.x_ticks.step));
+  }
+  return svg + svg_text("title", Anchor::middle, (f.left + f.right) / 2, chart.height - 6, chart.x_title);
 }
 
 std::string one_curve(const LineChart& chart, const Curve& curve, const Points& points, const Frame& f) {
@@ -82,22 +85,24 @@ std::string one_curve(const LineChart& chart, const Curve& curve, const Points& 
   // Single points show where there are few, else only where the curve ends.
   for (std::size_t i = points.size() > kDotsMax ? points.size() - 1 : 0; i < points.size(); ++i)
     dots += fmt::format(R"(<circle cx="{:.1f}" cy="{:.1f}" r="{}"/>)", f.x(points[i].first), f.y(points[i].second), i + 1 == points.size() ? "3.5" : "2");
-  return fmt::format(R"(<g class="{}"><path class="curve" d="{}" data-label="{}" data-x="{}" data-y="{}"/>{}</g>)", run_classes(curve.run), path, escape(curve.label), xs, ys, dots);
+  return fmt::format(R"(<g class="{} r{}"><path class="curve" d="{}" data-label="{}" data-x="{}" data-y="{}"/>{}</g>)", colour_classes(curve.run), curve.run,
+                     path, escape(curve.label), xs, ys, dots);
 }
 
 }  // namespace
 
-std::string run_classes(std::size_t run) { return fmt::format("run r{} c{} d{}", run, run % kColours, run / kColours % (kRunsMax / kColours)); }
+std::string colour_classes(std::size_t run) { return fmt::format("run c{} d{}", run % kColours, run / kColours % (kRunsMax / kColours)); }
 
 std::string line_chart(const LineChart& chart) {
   std::vector<Points> curves;
   for (const Curve& curve : chart.curves) curves.push_back(drawn(curve.points));
   const Frame f = frame_of(chart, curves);
-  std::string svg = fmt::format(
-      R"(<svg class="chart lines" viewBox="0 0 {} {}" role="img" aria-label="{}" data-high="{:.9g}" data-left="{:.1f}" data-right="{:.1f}" data-name="{}" data-xunit="{}" data-yunit="{}">)",
-      chart.width, chart.height, escape(chart.title + ", " + chart.x_title), f.x.high, f.left, f.right, escape(chart.x_name), escape(chart.x_unit), escape(chart.y_unit));
+  std::string svg = fmt::format(R"(<svg class="chart lines" viewBox="0 0 {} {}" role="img" aria-label="{}")", chart.width, chart.height,
+                                escape(chart.title + ", " + chart.x_title));
+  svg += fmt::format(R"( data-high="{:.9g}" data-left="{:.1f}" data-right="{:.1f}")", f.x.high, f.left, f.right);
+  svg += fmt::format(R"( data-name="{}" data-xunit="{}" data-yunit="{}">)", escape(chart.x_name), escape(chart.x_unit), escape(chart.y_unit));
   svg += axes(chart, f);
-  svg += fmt::format(R"(<line class="cross" x1="0" x2="0" y1="{:.1f}" y2="{:.1f}"/>)", f.top, f.bottom);
+  svg += svg_line("cross", 0, f.top, 0, f.bottom);
   for (std::size_t i = 0; i < curves.size(); ++i)
     if (!curves[i].empty()) svg += one_curve(chart, chart.curves[i], curves[i], f);
   return fmt::format("<figure><figcaption>{}{}</figcaption>{}</svg></figure>\n", escape(chart.title), f.y.logarithmic ? ", logarithmic" : "", svg);

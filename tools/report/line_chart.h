@@ -20,14 +20,14 @@ struct LineChart {
   bool whole_x = false;                // marks at whole numbers only
   int y_digits = -1;                   // of values under the pointer; -1: six that count
   double width = 570, height = 300;
-  std::vector<Curve> curves;
+  std::vector<Curve> curves = {};
 };
 
 /// Runs on one page: seven colours, each with three kinds of dash.
 inline constexpr std::size_t kColours = 7, kRunsMax = 3 * kColours;
 
-/// "run r8 c1 d1": the classes of what belongs to a run.
-std::string run_classes(std::size_t run);
+/// "run c1 d1": the classes that give run 8 its colour and dash.
+std::string colour_classes(std::size_t run);
 
 /// From 0 to the last x; y from mark to mark around the values, logarithmic where they span more than two powers of ten.
 std::string line_chart(const LineChart& chart);

@@ -8,9 +8,10 @@
 namespace starling::tools {
 namespace {
 
+/// `name` and `detail` are markup.
 std::string card(const std::string& name, const std::string& value, const std::string& detail = "") {
-  return fmt::format("<div class=\"card\"><div class=\"name\">{}</div><div class=\"value\">{}</div><div class=\"detail\">{}</div></div>\n", escape(name), escape(value),
-                     escape(detail));
+  constexpr const char* kCard = R"(<div class="card"><div class="name">{}</div><div class="value">{}</div><div class="detail">{}</div></div>)";
+  return fmt::format(kCard, name, escape(value), detail) + "\n";
 }
 
 std::string accuracy(const std::optional<double>& value) { return value ? percent(*value) : "-"; }
@@ -30,13 +31,13 @@ std::string cards_of(const RunFolder& run, const Figures& f) {
   std::string html = "<div class=\"cards\">\n";
   html += card("Final accuracy", accuracy(f.final_accuracy), f.final_loss ? "test loss " + figure(f.final_loss) : "");
   html += card("Best accuracy", accuracy(f.best_accuracy), f.best_accuracy ? fmt::format("in round {}", f.best_round) : "");
-  html += card("Rounds", grouped(f.rounds), rounds_detail(run));
+  html += card("Rounds", grouped(f.rounds), escape(rounds_detail(run)));
   html += card("Virtual time", duration(f.virtual_s), f.rounds > 0 ? duration(f.virtual_s / static_cast<double>(f.rounds)) + " a round" : "");
   html += card("Sent up", traffic(f.uplink_bytes), "by clients");
   html += card("Sent down", traffic(f.downlink_bytes), "to clients");
-  html += card("Strategy", run.setting("strategy.name"), run.setting("rounds_policy.mode"));
+  html += card("Strategy", run.setting("strategy.name"), escape(run.setting("rounds_policy.mode")));
   html += card("Model", run.setting("model.name"), run.parameters ? grouped(*run.parameters) + " parameters" : "");
-  html += card("Data", run.setting("data.name"), data_detail(run));
+  html += card("Data", run.setting("data.name"), escape(data_detail(run)));
   return html + "</div>\n";
 }
 
@@ -46,11 +47,11 @@ std::string cards_of(std::span<const RunFolder> runs, std::span<const Figures> f
   for (std::size_t i = 0; i < runs.size(); ++i) {
     const RunFolder& run = runs[i];
     const Figures& f = figures[i];
-    html += fmt::format(
-        "<div class=\"card\"><div class=\"name\">{}</div><div class=\"value\">{}</div><div class=\"detail\">best {}{}<br/>{} rounds, {}<br/>{} up, {} down<br/>{}, {}{}<br/>{}, {}</div></div>\n",
-        run_mark(run, i), accuracy(f.final_accuracy), accuracy(f.best_accuracy), f.best_accuracy ? fmt::format(" in round {}", f.best_round) : "", grouped(f.rounds),
-        duration(f.virtual_s), traffic(f.uplink_bytes), traffic(f.downlink_bytes), escape(run.setting("strategy.name")), escape(run.setting("model.name")),
-        run.parameters ? fmt::format(" ({} parameters)", grouped(*run.parameters)) : "", escape(run.setting("data.name")), escape(data_detail(run)));
+    std::string detail = "best " + accuracy(f.best_accuracy) + (f.best_accuracy ? fmt::format(" in round {}", f.best_round) : "");
+    detail += fmt::format("<br/>{} rounds, {}<br/>{} up, {} down<br/>", grouped(f.rounds), duration(f.virtual_s), traffic(f.uplink_bytes), traffic(f.downlink_bytes));
+    detail += escape(run.setting("strategy.name") + ", " + run.setting("model.name"));
+    if (run.parameters) detail += fmt::format(" ({} parameters)", grouped(*run.parameters));
+    html += card(run_mark(run, i), accuracy(f.final_accuracy), detail + "<br/>" + escape(run.setting("data.name") + ", " + data_detail(run)));
   }
   return html + "</div>\n";
 }
@@ -66,14 +67,15 @@ std::string title_of(std::span<const RunFolder> runs) {
 std::string subtitle_of(std::span<const RunFolder> runs) {
   if (runs.size() > 1) return fmt::format("{} federated runs compared", runs.size());
   const RunFolder& run = runs.front();
-  return fmt::format("A federated run: {} with {} on {}, {}, seed {}", run.setting("strategy.name"), run.setting("model.name"), run.setting("data.name"), data_detail(run),
-                     run.setting("seed"));
+  return fmt::format("A federated run: {} with {} on {}, {}, seed {}", run.setting("strategy.name"), run.setting("model.name"), run.setting("data.name"),
+                     data_detail(run), run.setting("seed"));
 }
 
 std::string remarks_of(std::span<const RunFolder> runs) {
   std::string html;
   for (const RunFolder& run : runs)
-    for (const std::string& remark : run.remarks) html += fmt::format("<p class=\"remark\">{}{}</p>\n", runs.size() > 1 ? "<b>" + escape(run.label) + "</b> " : "", escape(remark));
+    for (const std::string& remark : run.remarks)
+      html += fmt::format("<p class=\"remark\">{}{}</p>\n", runs.size() > 1 ? "<b>" + escape(run.label) + "</b> " : "", escape(remark));
   return html;
 }
 
@@ -86,8 +88,8 @@ std::string folders_of(std::span<const RunFolder> runs) {
 }  // namespace
 
 std::string run_mark(const RunFolder& run, std::size_t number) {
-  return fmt::format("<svg class=\"mark\" viewBox=\"0 0 22 10\" aria-hidden=\"true\"><g class=\"run c{} d{}\"><path class=\"curve\" d=\"M0,5 L22,5\"/></g></svg>{}", number % kColours,
-                     number / kColours, escape(run.label));
+  return fmt::format(R"(<svg class="mark" viewBox="0 0 22 10" aria-hidden="true"><g class="{}"><path class="curve" d="M0,5 L22,5"/></g></svg>{})",
+                     colour_classes(number), escape(run.label));
 }
 
 std::string build_page(const PageInput& input) {
@@ -103,8 +105,8 @@ std::string build_page(const PageInput& input) {
   html += clients_section(input.runs, input.distributions);
   html += own_numbers_section(input.runs);
   html += settings_section(input.runs);
-  html += fmt::format("<footer>Made by <code>starling report</code> from {}. Virtual time is that of the simulated clock; traffic is payload since the start of a run.</footer>\n",
-                      folders_of(input.runs));
+  html += fmt::format("<footer>Made by <code>starling report</code> from {}. ", folders_of(input.runs));
+  html += "Virtual time is that of the simulated clock; traffic is payload since the start of a run.</footer>\n";
   return html + fmt::format("</main>\n<div id=\"tip\"></div>\n<script>{}</script>\n</body>\n</html>\n", kPageScript);
 }
 

@@ -46,8 +46,8 @@ std::string participation(std::span<const RunFolder> runs) {
       "<section>\n<h2>Clients in a round</h2>\n<p class=\"keys\"><span class=\"key used\"></span>used <span class=\"key dropped\"></span>late or failed "
       "<span class=\"key refused\"></span>refused</p>\n<div class=\"two\">\n";
   for (std::size_t i = 0; i < runs.size(); ++i)
-    html += fmt::format("<figure><figcaption>{}</figcaption>{}<p class=\"note\">{}</p></figure>\n", run_mark(runs[i], i), participation_chart(runs[i], rounds_max, clients_max),
-                        escape(account(runs[i])));
+    html += fmt::format("<figure><figcaption>{}</figcaption>{}<p class=\"note\">{}</p></figure>\n", run_mark(runs[i], i),
+                        participation_chart(runs[i], rounds_max, clients_max), escape(account(runs[i])));
   return html + "</div>\n</section>\n";
 }
 
@@ -55,8 +55,8 @@ std::string fact(const char* name, const std::string& value) { return fmt::forma
 
 std::string facts(const Distribution& d) {
   std::string html = "<dl class=\"facts\">";
-  html += fact("clients", grouped(static_cast<std::int64_t>(d.sizes.size()))) + fact("examples", grouped(d.examples)) + fact("smallest", grouped(d.counts.smallest));
-  html += fact("mean", fmt::format("{:.1f}", d.mean_size())) + fact("largest", grouped(d.counts.largest));
+  html += fact("clients", grouped(static_cast<std::int64_t>(d.sizes.size()))) + fact("examples", grouped(d.examples));
+  html += fact("smallest", grouped(d.counts.smallest)) + fact("mean", fmt::format("{:.1f}", d.mean_size())) + fact("largest", grouped(d.counts.largest));
   if (d.counts.unused > 0) html += fact("unused", grouped(d.counts.unused));
   if (d.labels > 0) html += fact("labels", grouped(d.labels)) + fact("total variation", fmt::format("{:.3f}", d.counts.total_variation));
   return html + "</dl>\n";
@@ -64,7 +64,8 @@ std::string facts(const Distribution& d) {
 
 std::string shades() {
   std::string html = "<p class=\"keys\">share of a client's examples";
-  for (const double share : {0.01, 0.1, 0.25, 0.5, 1.0}) html += fmt::format(" <span class=\"key cell\" style=\"opacity:{:.3f}\"></span>{:g} %", opacity(share), 100 * share);
+  for (const double share : {0.01, 0.1, 0.25, 0.5, 1.0})
+    html += fmt::format(" <span class=\"key cell\" style=\"opacity:{:.3f}\"></span>{:g} %", opacity(share), 100 * share);
   return html + "</p>\n";
 }
 

@@ -56,25 +56,29 @@ std::string chart_of(std::span<const RunFolder> runs, const Across& across, cons
 std::string legend(std::span<const RunFolder> runs) {
   if (runs.size() < 2) return "";
   std::string html = "<div class=\"legend\">";
-  for (std::size_t i = 0; i < runs.size(); ++i) html += fmt::format("<button type=\"button\" data-run=\"{}\" title=\"show or hide\">{}</button>", i, run_mark(runs[i], i));
+  for (std::size_t i = 0; i < runs.size(); ++i)
+    html += fmt::format("<button type=\"button\" data-run=\"{}\" title=\"show or hide\">{}</button>", i, run_mark(runs[i], i));
   return html + "</div>\n";
 }
 
 bool any_value(std::span<const RunFolder> runs, const Value& value) {
-  return std::any_of(runs.begin(), runs.end(), [&](const RunFolder& run) { return std::any_of(run.lines.begin(), run.lines.end(), [&](const RoundLine& l) { return value(l).has_value(); }); });
+  const auto has = [&](const RoundLine& line) { return value(line).has_value(); };
+  return std::any_of(runs.begin(), runs.end(), [&](const RunFolder& run) { return std::any_of(run.lines.begin(), run.lines.end(), has); });
 }
 
 }  // namespace
 
 std::string curves_section(std::span<const RunFolder> runs) {
   const std::vector<Across> axes = axes_of(runs);
+  const auto accuracy = [](const RoundLine& l) { return l.accuracy ? std::optional(100 * *l.accuracy) : std::nullopt; };
   std::string html = "<section>\n<h2>Learning</h2>\n<div class=\"tabs\">\n";
   for (std::size_t i = 0; i < axes.size(); ++i)
-    html += fmt::format("<input type=\"radio\" name=\"across\" id=\"across{}\"{}/><label for=\"across{}\">{}</label>\n", i, i == 0 ? " checked=\"checked\"" : "", i, axes[i].tab);
+    html += fmt::format("<input type=\"radio\" name=\"across\" id=\"across{}\"{}/><label for=\"across{}\">{}</label>\n", i,
+                        i == 0 ? " checked=\"checked\"" : "", i, axes[i].tab);
   html += legend(runs);
   for (std::size_t i = 0; i < axes.size(); ++i) {
     html += fmt::format("<div class=\"panel two panel{}\">\n", i);
-    html += chart_of(runs, axes[i], "Test accuracy (%)", "%", 2, [](const RoundLine& l) { return l.accuracy ? std::optional(100 * *l.accuracy) : std::nullopt; });
+    html += chart_of(runs, axes[i], "Test accuracy (%)", "%", 2, accuracy);
     html += chart_of(runs, axes[i], "Test loss", "", -1, [](const RoundLine& l) { return l.loss; });
     html += "</div>\n";
   }

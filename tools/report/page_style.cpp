@@ -47,17 +47,21 @@ svg text { font: 12px system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans
 .size { fill: var(--used); } .cell { fill: var(--accent); background: var(--accent); }
 [data-t]:hover { filter: brightness(1.15); }
 .keys { color: var(--quiet); font-size: 13px; margin: 0 0 12px; }
-.key { display: inline-block; width: 12px; height: 12px; border-radius: 2px; margin: 0 5px 0 14px; vertical-align: -1px; } .keys > .key:first-child { margin-left: 0; }
-.facts { display: flex; flex-wrap: wrap; gap: 8px 28px; margin: 0 0 12px; } .facts dt { color: var(--quiet); font-size: 13px; } .facts dd { margin: 0; font-weight: 600; }
+.key { display: inline-block; width: 12px; height: 12px; border-radius: 2px; margin: 0 5px 0 14px; vertical-align: -1px; }
+.keys > .key:first-child { margin-left: 0; }
+.facts { display: flex; flex-wrap: wrap; gap: 8px 28px; margin: 0 0 12px; }
+.facts dt { color: var(--quiet); font-size: 13px; } .facts dd { margin: 0; font-weight: 600; }
 .of { margin: 0 0 8px; } .of .mark:not(:first-child) { margin-left: 18px; }
 .tabs > input { position: absolute; opacity: 0; }
-.tabs > label { display: inline-block; padding: 4px 14px; margin: 0 6px 12px 0; border: 1px solid var(--line); border-radius: 16px; cursor: pointer; font-size: 14px; color: var(--quiet); }
+.tabs > label { display: inline-block; padding: 4px 14px; margin: 0 6px 12px 0; border: 1px solid var(--line); border-radius: 16px;
+  cursor: pointer; font-size: 14px; color: var(--quiet); }
 .tabs > input:checked + label { background: var(--accent); border-color: var(--accent); color: var(--panel); }
 .tabs > input:focus-visible + label { outline: 2px solid var(--accent); outline-offset: 2px; }
 .panel { display: none; }
 #across0:checked ~ .panel0, #across1:checked ~ .panel1, #across2:checked ~ .panel2 { display: grid; }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 18px; margin: 0 0 12px; }
-.legend button { font: inherit; font-size: 14px; color: inherit; background: none; border: 0; padding: 2px 0; cursor: pointer; } .legend button.off { opacity: 0.35; }
+.legend button { font: inherit; font-size: 14px; color: inherit; background: none; border: 0; padding: 2px 0; cursor: pointer; }
+.legend button.off { opacity: 0.35; }
 .scroll { overflow-x: auto; margin-bottom: 14px; }
 table { border-collapse: collapse; width: 100%; font-size: 14px; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: 6px 10px; border-bottom: 1px solid var(--line); white-space: nowrap; }
@@ -69,7 +73,8 @@ summary { cursor: pointer; font-size: 18px; font-weight: 600; } details[open] su
 footer { color: var(--quiet); font-size: 13px; margin-top: 20px; overflow-wrap: anywhere; }
 #tip { position: fixed; display: none; pointer-events: none; z-index: 9; background: var(--panel); border: 1px solid var(--axis); border-radius: 6px;
   padding: 6px 10px; font-size: 13px; box-shadow: 0 3px 12px rgba(0, 0, 0, 0.18); max-width: 340px; font-variant-numeric: tabular-nums; }
-@media print { body { background: none; } .panel { display: grid !important; margin-bottom: 12px; } .tabs > label, .legend button.off { display: none; } section { break-inside: avoid; } }
+@media print { body { background: none; } .panel { display: grid !important; margin-bottom: 12px; }
+  .tabs > label, .legend button.off { display: none; } section { break-inside: avoid; } }
 )css";
 
 }  // namespace starling::tools

@@ -28,14 +28,16 @@ bool stands_out(std::span<const Figures> figures, std::size_t at, bool highest, 
 }
 
 std::string figures_table(std::span<const RunFolder> runs, std::span<const Figures> figures) {
-  std::string html =
-      "<div class=\"scroll\"><table>\n<thead><tr><th>Run</th><th>Strategy</th><th>Rounds</th><th>Final accuracy</th><th>Best accuracy</th><th>Mean of last 10</th><th>Final "
-      "loss</th><th>Virtual time</th><th>Sent up</th><th>Sent down</th></tr></thead>\n<tbody>\n";
+  std::string html = "<div class=\"scroll\"><table>\n<thead><tr>";
+  for (const char* name : {"Run", "Strategy", "Rounds", "Final accuracy", "Best accuracy", "Mean of last 10", "Final loss", "Virtual time", "Sent up", "Sent down"})
+    html += fmt::format("<th>{}</th>", name);
+  html += "</tr></thead>\n<tbody>\n";
   for (std::size_t i = 0; i < runs.size(); ++i) {
     const Figures& f = figures[i];
     html += fmt::format("<tr><th>{}</th>", run_mark(runs[i], i)) + cell(runs[i].setting("strategy.name")) + cell(grouped(f.rounds));
     html += cell(percent_or(f.final_accuracy), stands_out(figures, i, true, [](const Figures& g) { return g.final_accuracy; }));
-    html += cell(f.best_accuracy ? fmt::format("{} (round {})", percent(*f.best_accuracy), f.best_round) : "-", stands_out(figures, i, true, [](const Figures& g) { return g.best_accuracy; }));
+    html += cell(f.best_accuracy ? fmt::format("{} (round {})", percent(*f.best_accuracy), f.best_round) : "-",
+                 stands_out(figures, i, true, [](const Figures& g) { return g.best_accuracy; }));
     html += cell(percent_or(f.last_mean), stands_out(figures, i, true, [](const Figures& g) { return g.last_mean; }));
     html += cell(figure(f.final_loss), stands_out(figures, i, false, [](const Figures& g) { return g.final_loss; }));
     html += cell(duration(f.virtual_s)) + cell(traffic(f.uplink_bytes)) + cell(traffic(f.downlink_bytes)) + "</tr>\n";
@@ -48,7 +50,7 @@ std::string targets_table(std::span<const RunFolder> runs, std::span<const Figur
   if (figures.front().reached.empty()) return "";
   std::string first = "<tr><th rowspan=\"2\">Until test accuracy</th>", second = "<tr>";
   for (const Reached& target : figures.front().reached) {
-    first += fmt::format("<th colspan=\"3\" class=\"group\">{}</th>", percent(target.accuracy, target.accuracy * 100 == static_cast<int>(target.accuracy * 100 + 0.5) ? 0 : 1));
+    first += fmt::format("<th colspan=\"3\" class=\"group\">{}</th>", fmt::format("{:.4g} %", 100 * target.accuracy));
     second += "<th class=\"first\">rounds</th><th>traffic</th><th>virtual time</th>";
   }
   std::string html = "<div class=\"scroll\"><table>\n<thead>" + first + "</tr>\n" + second + "</tr></thead>\n<tbody>\n";
@@ -61,7 +63,8 @@ std::string targets_table(std::span<const RunFolder> runs, std::span<const Figur
       };
       const std::string more = r.round ? "" : "> ";
       html += cell(more + grouped(r.round.value_or(figures[i].rounds)), lowest([](const Reached& x) { return static_cast<double>(*x.round); }));
-      html += cell(more + traffic(r.bytes), lowest([](const Reached& x) { return x.bytes; })) + cell(more + duration(r.virtual_s), lowest([](const Reached& x) { return x.virtual_s; }));
+      html += cell(more + traffic(r.bytes), lowest([](const Reached& x) { return x.bytes; }));
+      html += cell(more + duration(r.virtual_s), lowest([](const Reached& x) { return x.virtual_s; }));
     }
     html += "</tr>\n";
   }
@@ -96,7 +99,8 @@ std::string comparison_section(std::span<const RunFolder> runs, std::span<const 
 
 std::string settings_section(std::span<const RunFolder> runs) {
   const std::vector<Difference> changed = differences(runs);
-  std::string html = "<section>\n<details>\n<summary>All settings</summary>\n<div class=\"scroll\"><table class=\"settings\">\n" + settings_head(runs) + "<tbody>\n";
+  std::string html = "<section>\n<details>\n<summary>All settings</summary>\n";
+  html += "<div class=\"scroll\"><table class=\"settings\">\n" + settings_head(runs) + "<tbody>\n";
   std::set<std::string> seen;
   for (const RunFolder& run : runs)
     for (const Setting& setting : run.settings) {

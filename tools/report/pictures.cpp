@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "tools/report/axis.h"
+#include "tools/report/svg.h"
 #include "tools/report/text.h"
 
 namespace starling::tools {
@@ -15,12 +16,13 @@ namespace {
 constexpr std::size_t kBarsMax = 140, kColumnsMax = 60;
 constexpr std::int64_t kLabelsMax = 64;
 
-std::string tick_text(const char* anchor, double x, double y, const std::string& text) {
-  return fmt::format(R"(<text class="tick" text-anchor="{}" x="{:.1f}" y="{:.1f}">{}</text>)", anchor, x, y, text);
-}
-
-std::string title_text(double x, double y, const std::string& text) {
-  return fmt::format(R"(<text class="title" text-anchor="middle" x="{:.1f}" y="{:.1f}">{}</text>)", x, y, text);
+/// Lines across from left to right, their values on the left.
+std::string rows(const Ticks& marks, const Scale& y, double left, double right) {
+  std::string svg;
+  for (const double v : marks.values)
+    if (v == std::floor(v))
+      svg += svg_line("grid", left, y(v), right, y(v)) + svg_text("tick", Anchor::end, left - 7, y(v) + 4, tick_label(v, std::max(marks.step, 1.0)));
+  return svg;
 }
 
 /// Neighbouring rounds as one bar.
@@ -58,11 +60,12 @@ double spacing(const std::vector<Bar>& bars) {
 std::string one_bar(const Bar& bar, const Scale& x, const Scale& y, double width) {
   const std::string rounds = bar.first == bar.last ? fmt::format("round {}", bar.first) : fmt::format("rounds {} to {}, mean", bar.first, bar.last);
   const double centre = x(static_cast<double>(bar.first + bar.last) / 2);
-  std::string svg = fmt::format(R"(<g data-t="{}: {:g} used, {:g} dropped, {:g} refused{}">)", rounds, bar.used, bar.dropped, bar.refused, bar.kept ? "; model kept" : "");
+  std::string svg = fmt::format(R"(<g data-t="{}: {:g} used, {:g} dropped, {:g} refused{}">)", rounds, bar.used, bar.dropped, bar.refused,
+                                bar.kept ? "; model kept" : "");
   double below = 0;
   for (const auto& [kind, amount] : {std::pair("used", bar.used), std::pair("dropped", bar.dropped), std::pair("refused", bar.refused)}) {
     if (amount <= 0) continue;
-    svg += fmt::format(R"(<rect class="{}" x="{:.2f}" y="{:.2f}" width="{:.2f}" height="{:.2f}"/>)", kind, centre - width / 2, y(below + amount), width, y(below) - y(below + amount));
+    svg += svg_rectangle(kind, {centre - width / 2, y(below + amount), width, y(below) - y(below + amount)});
     below += amount;
   }
   // A mark under the axis where the model stayed as it was.
@@ -77,8 +80,8 @@ std::string column(const Distribution& d, std::size_t client, double x, double t
     const std::int64_t n = d.counts.histogram[client][static_cast<std::size_t>(label)];
     if (n == 0) continue;
     const double share = static_cast<double>(n) / static_cast<double>(d.sizes[client]);
-    svg += fmt::format(R"(<rect class="cell" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" fill-opacity="{:.3f}" data-t="client {}, label {}: {} examples, {}"/>)", x,
-                       top + static_cast<double>(label) * height, width, height - (height > 6 ? 1 : 0), opacity(share), client, label, grouped(n), percent(share, 1));
+    svg += svg_rectangle("cell", {x, top + static_cast<double>(label) * height, width, height - (height > 6 ? 1 : 0)},
+                         fmt::format("client {}, label {}: {} examples, {}", client, label, grouped(n), percent(share, 1)), opacity(share));
   }
   return svg;
 }
@@ -95,15 +98,13 @@ std::string participation_chart(const RunFolder& run, std::int64_t rounds_max, s
   const double half = spacing(bars) / 2;
   const Scale x{1 - half, static_cast<double>(rounds_max) + half, kLeft, kRight}, y{0, high, kBottom, kTop};
   std::string svg = fmt::format(R"(<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="clients by round">)", kWidth, kHeight);
-  for (const double v : y_ticks.values)
-    if (v == std::floor(v))
-      svg += fmt::format(R"(<line class="grid" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>)", kLeft, kRight, y(v), y(v)) + tick_text("end", kLeft - 7, y(v) + 4, tick_label(v, y_ticks.step));
+  svg += rows(y_ticks, y, kLeft, kRight);
   const double width = std::min(kWidest, 0.8 * (x(2 * half) - x(0)));
   for (const Bar& bar : bars) svg += one_bar(bar, x, y, width);
-  svg += fmt::format(R"(<line class="axis" x1="{}" x2="{}" y1="{}" y2="{}"/>)", kLeft, kRight, kBottom, kBottom);
+  svg += svg_line("axis", kLeft, kBottom, kRight, kBottom);
   const Ticks x_ticks = ticks(1, static_cast<double>(rounds_max), 8, true);
-  for (const double v : x_ticks.values) svg += tick_text("middle", x(v), kBottom + 19, tick_label(v, x_ticks.step));
-  return svg + title_text((kLeft + kRight) / 2, kHeight - 6, "round") + "</svg>";
+  for (const double v : x_ticks.values) svg += svg_text("tick", Anchor::middle, x(v), kBottom + 19, tick_label(v, x_ticks.step));
+  return svg + svg_text("title", Anchor::middle, (kLeft + kRight) / 2, kHeight - 6, "round") + "</svg>";
 }
 
 std::string distribution_chart(const Distribution& d) {
@@ -117,22 +118,21 @@ std::string distribution_chart(const Distribution& d) {
   const Ticks sizes = covering_ticks(low, high, 3);
   const Scale y{0, high, kTop + kSizes, kTop};
   std::string svg = fmt::format(R"(<svg class="chart wide" viewBox="0 0 {} {:.0f}" role="img" aria-label="labels by clients">)", kWidth, bottom + 42);
-  for (const double v : sizes.values)
-    svg += fmt::format(R"(<line class="grid" x1="{}" x2="{:.1f}" y1="{:.1f}" y2="{:.1f}"/>)", kLeft, right, y(v), y(v)) + tick_text("end", kLeft - 7, y(v) + 4, tick_label(v, sizes.step));
+  svg += rows(sizes, y, kLeft, right);
   for (std::int64_t label = 0; cells && label < d.labels; ++label)
-    if (label % 10 == 0 || row >= 11) svg += tick_text("end", kLeft - 7, top + (static_cast<double>(label) + 0.5) * row + 4, fmt::format("{}", label));
+    if (label % 10 == 0 || row >= 11) svg += svg_text("tick", Anchor::end, kLeft - 7, top + (static_cast<double>(label) + 0.5) * row + 4, fmt::format("{}", label));
   // Every n-th client has its number below.
   const auto every = static_cast<std::size_t>(std::ceil(34 / pitch));
   for (std::size_t i = 0; i < shown.size(); ++i) {
     const double x = kLeft + pitch * static_cast<double>(i) + (pitch - width) / 2;
     const std::int64_t size = d.sizes[shown[i]];
-    svg += fmt::format(R"(<rect class="size" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" data-t="client {}: {} examples"/>)", x, y(static_cast<double>(size)), width,
-                       y(0) - y(static_cast<double>(size)), shown[i], grouped(size));
+    const double height = y(0) - y(static_cast<double>(size));
+    svg += svg_rectangle("size", {x, kTop + kSizes - height, width, height}, fmt::format("client {}: {} examples", shown[i], grouped(size)));
     if (cells) svg += column(d, shown[i], x, top, width, row);
-    if (i % every == 0) svg += tick_text("middle", x + width / 2, bottom + 17, fmt::format("{}", shown[i]));
+    if (i % every == 0) svg += svg_text("tick", Anchor::middle, x + width / 2, bottom + 17, fmt::format("{}", shown[i]));
   }
   const char* below = shown.size() < d.sizes.size() ? "client (a sample, from the smallest to the largest)" : "client";
-  return svg + title_text((kLeft + right) / 2, bottom + 36, below) + "</svg>";
+  return svg + svg_text("title", Anchor::middle, (kLeft + right) / 2, bottom + 36, below) + "</svg>";
 }
 
 }  // namespace starling::tools
