@@ -48,7 +48,8 @@ std::string cards_of(std::span<const RunFolder> runs, std::span<const Figures> f
     const RunFolder& run = runs[i];
     const Figures& f = figures[i];
     std::string detail = "best " + accuracy(f.best_accuracy) + (f.best_accuracy ? fmt::format(" in round {}", f.best_round) : "");
-    detail += fmt::format("<br/>{} rounds, {}<br/>{} up, {} down<br/>", grouped(f.rounds), duration(f.virtual_s), traffic(f.uplink_bytes), traffic(f.downlink_bytes));
+    detail += fmt::format("<br/>{} rounds, {}<br/>", grouped(f.rounds), duration(f.virtual_s));
+    detail += fmt::format("{} up, {} down<br/>", traffic(f.uplink_bytes), traffic(f.downlink_bytes));
     detail += escape(run.setting("strategy.name") + ", " + run.setting("model.name"));
     if (run.parameters) detail += fmt::format(" ({} parameters)", grouped(*run.parameters));
     html += card(run_mark(run, i), accuracy(f.final_accuracy), detail + "<br/>" + escape(run.setting("data.name") + ", " + data_detail(run)));

@@ -1,5 +1,7 @@
 #include "tools/report/report.h"
 
+#include <utility>
+
 #include "core/error.h"
 #include "core/file.h"
 #include "tools/report/line_chart.h"
@@ -35,7 +37,7 @@ std::string page_of(std::span<const RunFolder> runs, std::span<const Figures> fi
   for (std::size_t i = 0; i < runs.size(); ++i) {
     std::size_t at = 0;
     while (at < distributions.size() && data_settings(runs[distributions[at].runs.front()]) != data_settings(runs[i])) ++at;
-    if (at == distributions.size()) distributions.push_back(deal(runs[i], std::move(known)));
+    if (at == distributions.size()) distributions.push_back(deal(runs[i], std::exchange(known, std::nullopt)));
     distributions[at].runs.push_back(i);
   }
   return build_page({runs, figures, distributions});

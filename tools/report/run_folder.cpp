@@ -1,6 +1,6 @@
 #include "tools/report/run_folder.h"
 
-#include <cmath>
+#include <algorithm>
 #include <set>
 #include <sstream>
 
