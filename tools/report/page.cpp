@@ -33,8 +33,7 @@ std::string cards_of(const RunFolder& run, const Figures& f) {
   html += card("Best accuracy", accuracy(f.best_accuracy), f.best_accuracy ? fmt::format("in round {}", f.best_round) : "");
   html += card("Rounds", grouped(f.rounds), escape(rounds_detail(run)));
   html += card("Virtual time", duration(f.virtual_s), f.rounds > 0 ? duration(f.virtual_s / static_cast<double>(f.rounds)) + " a round" : "");
-  html += card("Sent up", traffic(f.uplink_bytes), "by clients");
-  html += card("Sent down", traffic(f.downlink_bytes), "to clients");
+  html += card("Traffic", traffic(f.uplink_bytes + f.downlink_bytes), fmt::format("{} up, {} down", traffic(f.uplink_bytes), traffic(f.downlink_bytes)));
   html += card("Strategy", run.setting("strategy.name"), escape(run.setting("rounds_policy.mode")));
   html += card("Model", run.setting("model.name"), run.parameters ? grouped(*run.parameters) + " parameters" : "");
   html += card("Data", run.setting("data.name"), escape(data_detail(run)));

@@ -42,12 +42,15 @@ std::string participation(std::span<const RunFolder> runs) {
       rounds_max = std::max(rounds_max, line.round);
       clients_max = std::max(clients_max, line.clients + line.dropped + line.refusals());
     }
+  // The picture of a single run has the whole width.
+  const double width = runs.size() == 1 ? 1160 : 570;
   std::string html =
       "<section>\n<h2>Clients in a round</h2>\n<p class=\"keys\"><span class=\"key used\"></span>used <span class=\"key dropped\"></span>late or failed "
-      "<span class=\"key refused\"></span>refused</p>\n<div class=\"two\">\n";
+      "<span class=\"key refused\"></span>refused</p>\n";
+  html += runs.size() == 1 ? "<div>\n" : "<div class=\"two\">\n";
   for (std::size_t i = 0; i < runs.size(); ++i)
     html += fmt::format("<figure><figcaption>{}</figcaption>{}<p class=\"note\">{}</p></figure>\n", run_mark(runs[i], i),
-                        participation_chart(runs[i], rounds_max, clients_max), escape(account(runs[i])));
+                        participation_chart(runs[i], rounds_max, clients_max, width), escape(account(runs[i])));
   return html + "</div>\n</section>\n";
 }
 

@@ -21,8 +21,8 @@ header p { color: var(--quiet); margin: 4px 0 20px; }
 section { background: var(--panel); border: 1px solid var(--line); border-radius: 10px; padding: 18px 20px; margin: 16px 0; }
 code { font: 13px ui-monospace, "DejaVu Sans Mono", monospace; }
 .remark { background: var(--warn); border-left: 3px solid var(--warn-line); border-radius: 4px; padding: 8px 12px; margin: 8px 0; }
-.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(190px, 1fr)); gap: 12px; }
-.cards.runs { grid-template-columns: repeat(auto-fill, minmax(270px, 1fr)); }
+.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 250px), 1fr)); gap: 12px; }
+.cards.runs { grid-template-columns: repeat(auto-fit, minmax(min(100%, 270px), 1fr)); }
 .card { background: var(--panel); border: 1px solid var(--line); border-radius: 10px; padding: 12px 16px; min-width: 0; overflow-wrap: anywhere; }
 .card .name { color: var(--quiet); font-size: 13px; }
 .cards.runs .name { color: var(--text); font-weight: 600; font-size: 14px; }
@@ -66,7 +66,8 @@ svg text { font: 12px system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans
 table { border-collapse: collapse; width: 100%; font-size: 14px; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: 6px 10px; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th:first-child, .settings th, .settings td { text-align: left; } th { font-weight: 500; } thead th { color: var(--quiet); font-size: 13px; }
-thead tr + tr th:first-child { text-align: right; } th.group { text-align: center; color: var(--text); }
+thead tr + tr th:first-child { text-align: right; }
+th.group { text-align: center; color: var(--text); } .group, .first { border-left: 1px solid var(--line); }
 .settings { width: auto; } .settings td { white-space: normal; overflow-wrap: anywhere; max-width: 420px; } .none { color: var(--quiet); }
 td.best { font-weight: 700; color: var(--accent); } tr.differs { background: var(--mild); }
 summary { cursor: pointer; font-size: 18px; font-weight: 600; } details[open] summary { margin-bottom: 12px; }

@@ -10,7 +10,9 @@
 namespace starling::tools {
 namespace {
 
-std::string cell(const std::string& text, bool best = false) { return fmt::format("<td{}>{}</td>", best ? " class=\"best\"" : "", escape(text)); }
+std::string cell(const std::string& text, bool best = false, bool first = false) {
+  return fmt::format("<td class=\"{}{}\">{}</td>", best ? "best" : "", first ? " first" : "", escape(text));
+}
 
 std::string percent_or(const std::optional<double>& value) { return value ? percent(*value) : "-"; }
 
@@ -29,7 +31,8 @@ bool stands_out(std::span<const Figures> figures, std::size_t at, bool highest, 
 
 std::string figures_table(std::span<const RunFolder> runs, std::span<const Figures> figures) {
   std::string html = "<div class=\"scroll\"><table>\n<thead><tr>";
-  for (const char* name : {"Run", "Strategy", "Rounds", "Final accuracy", "Best accuracy", "Mean of last 10", "Final loss", "Virtual time", "Sent up", "Sent down"})
+  for (const char* name :
+       {"Run", "Strategy", "Rounds", "Final accuracy", "Best accuracy", "Mean of last 10", "Final loss", "Virtual time", "Sent up", "Sent down"})
     html += fmt::format("<th>{}</th>", name);
   html += "</tr></thead>\n<tbody>\n";
   for (std::size_t i = 0; i < runs.size(); ++i) {
@@ -62,7 +65,7 @@ std::string targets_table(std::span<const RunFolder> runs, std::span<const Figur
         return r.round && stands_out(figures, i, false, [&](const Figures& g) { return g.reached[t].round ? std::optional(of(g.reached[t])) : std::nullopt; });
       };
       const std::string more = r.round ? "" : "> ";
-      html += cell(more + grouped(r.round.value_or(figures[i].rounds)), lowest([](const Reached& x) { return static_cast<double>(*x.round); }));
+      html += cell(more + grouped(r.round.value_or(figures[i].rounds)), lowest([](const Reached& x) { return static_cast<double>(*x.round); }), true);
       html += cell(more + traffic(r.bytes), lowest([](const Reached& x) { return x.bytes; }));
       html += cell(more + duration(r.virtual_s), lowest([](const Reached& x) { return x.virtual_s; }));
     }

@@ -90,25 +90,26 @@ std::string column(const Distribution& d, std::size_t client, double x, double t
 
 double opacity(double share) { return share <= 0 ? 0 : 0.08 + 0.92 * std::sqrt(std::min(share, 1.0)); }
 
-std::string participation_chart(const RunFolder& run, std::int64_t rounds_max, std::int64_t clients_max) {
-  constexpr double kWidth = 570, kHeight = 170, kLeft = 48, kRight = 552, kTop = 10, kBottom = 126, kWidest = 26;
+std::string participation_chart(const RunFolder& run, std::int64_t rounds_max, std::int64_t clients_max, double chart_width) {
+  constexpr double kHeight = 170, kLeft = 48, kTop = 10, kBottom = 126, kWidest = 26;
+  const double right = chart_width - 18;
   const std::vector<Bar> bars = bars_of(run);
   double high = static_cast<double>(std::max<std::int64_t>(clients_max, 1)), low = 0;
   const Ticks y_ticks = covering_ticks(low, high, 3);
   const double half = spacing(bars) / 2;
-  const Scale x{1 - half, static_cast<double>(rounds_max) + half, kLeft, kRight}, y{0, high, kBottom, kTop};
-  std::string svg = fmt::format(R"(<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="clients by round">)", kWidth, kHeight);
-  svg += rows(y_ticks, y, kLeft, kRight);
+  const Scale x{1 - half, static_cast<double>(rounds_max) + half, kLeft, right}, y{0, high, kBottom, kTop};
+  std::string svg = fmt::format(R"(<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="clients by round">)", chart_width, kHeight);
+  svg += rows(y_ticks, y, kLeft, right);
   const double width = std::min(kWidest, 0.8 * (x(2 * half) - x(0)));
   for (const Bar& bar : bars) svg += one_bar(bar, x, y, width);
-  svg += svg_line("axis", kLeft, kBottom, kRight, kBottom);
+  svg += svg_line("axis", kLeft, kBottom, right, kBottom);
   const Ticks x_ticks = ticks(1, static_cast<double>(rounds_max), 8, true);
   for (const double v : x_ticks.values) svg += svg_text("tick", Anchor::middle, x(v), kBottom + 19, tick_label(v, x_ticks.step));
-  return svg + svg_text("title", Anchor::middle, (kLeft + kRight) / 2, kHeight - 6, "round") + "</svg>";
+  return svg + svg_text("title", Anchor::middle, (kLeft + right) / 2, kHeight - 6, "round") + "</svg>";
 }
 
 std::string distribution_chart(const Distribution& d) {
-  constexpr double kWidth = 1160, kLeft = 62, kRight = 1146, kTop = 10, kSizes = 90, kGap = 12, kCellsHeight = 220, kWidestColumn = 60;
+  constexpr double kWidth = 1160, kLeft = 68, kRight = 1146, kTop = 24, kSizes = 90, kGap = 26, kCellsHeight = 220, kWidestColumn = 60;
   const bool cells = d.labels > 0 && d.labels <= kLabelsMax;
   const std::vector<std::size_t> shown = shown_clients(d, kColumnsMax);
   const double pitch = std::min(kWidestColumn, (kRight - kLeft) / static_cast<double>(shown.size())), width = pitch * 0.92;
@@ -118,9 +119,11 @@ std::string distribution_chart(const Distribution& d) {
   const Ticks sizes = covering_ticks(low, high, 3);
   const Scale y{0, high, kTop + kSizes, kTop};
   std::string svg = fmt::format(R"(<svg class="chart wide" viewBox="0 0 {} {:.0f}" role="img" aria-label="labels by clients">)", kWidth, bottom + 42);
-  svg += rows(sizes, y, kLeft, right);
+  svg += rows(sizes, y, kLeft, right) + svg_text("title", Anchor::end, kLeft - 7, 11, "examples");
+  if (cells) svg += svg_text("title", Anchor::end, kLeft - 7, top - 6, "label");
   for (std::int64_t label = 0; cells && label < d.labels; ++label)
-    if (label % 10 == 0 || row >= 11) svg += svg_text("tick", Anchor::end, kLeft - 7, top + (static_cast<double>(label) + 0.5) * row + 4, fmt::format("{}", label));
+    if (label % 10 == 0 || row >= 11)
+      svg += svg_text("tick", Anchor::end, kLeft - 7, top + (static_cast<double>(label) + 0.5) * row + 4, fmt::format("{}", label));
   // Every n-th client has its number below.
   const auto every = static_cast<std::size_t>(std::ceil(34 / pitch));
   for (std::size_t i = 0; i < shown.size(); ++i) {

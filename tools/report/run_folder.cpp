@@ -88,6 +88,15 @@ void read_metrics(const fs::path& file, RunFolder& run) {
   check(!run.lines.empty(), Kind::missing, "{}: holds no evaluated round yet", file.string());
 }
 
+/// Texts without their quotes, numbers with the digits they need, anything else as TOML.
+std::string plain_text(const toml::node& node) {
+  if (const auto* text = node.as_string()) return text->get();
+  if (const auto* number = node.as_floating_point()) return fmt::format("{}", number->get());
+  std::ostringstream text;
+  node.visit([&](const auto& value) { text << value; });
+  return text.str();
+}
+
 void flatten(const toml::table& table, const std::string& prefix, std::vector<std::pair<std::uint32_t, Setting>>& to, int depth, const std::string& source) {
   check(depth <= kDepthMax, Kind::malformed, "{}: [{}] is nested deeper than {}", source, prefix, kDepthMax);
   for (const auto& [key, node] : table) {
@@ -96,12 +105,7 @@ void flatten(const toml::table& table, const std::string& prefix, std::vector<st
       flatten(*inner, name, to, depth + 1, source);
       continue;
     }
-    std::ostringstream text;
-    if (const auto* plain = node.as_string())
-      text << plain->get();
-    else
-      node.visit([&](const auto& value) { text << value; });
-    to.push_back({node.source().begin.line, {name, text.str()}});
+    to.push_back({node.source().begin.line, {name, plain_text(node)}});
   }
 }
 
