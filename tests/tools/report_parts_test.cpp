@@ -168,7 +168,7 @@ TEST_CASE("a small distribution is a table of all counts") {
   CHECK(d.labels == 3);
   CHECK(distribution_table(d) ==
         "  client   examples      0      1      2  shares of the labels\n"
-        "       0          4      2      1      1  |=::|\n"
+        "       0          4      2      1      1  |+--|\n"
         "       1          1      0      1      0  | @ |\n"
         "smallest 1, largest 4, mean 2.5 examples; 1 unused; total variation of the labels 0.417\n");
   train.labels_each = 2;
