@@ -15,7 +15,7 @@ LabelledTable parse_labelled_table(std::string_view text, const std::string& sou
   std::optional<std::size_t> label, owner;
   std::vector<std::string_view> sorted(names.begin(), names.end());
   std::sort(sorted.begin(), sorted.end());
-  if (const auto twice = std::adjacent_find(sorted.begin(), sorted.end()); twice != sorted.end()) rows.malformed("two columns are named {}", quoted(*twice));
+  if (const auto twice = std::adjacent_find(sorted.begin(), sorted.end()); twice != sorted.end()) rows.malformed("two columns are named {}", in_quotes(*twice));
   for (std::size_t i = 0; i < names.size(); ++i) {
     if (names[i] == "label") label = i;
     else if (names[i] == "owner") owner = i;

@@ -31,7 +31,7 @@ Recording parse_name(const std::string& name, const std::string& source) {
     const auto [end, error] = std::from_chars(name.data() + last + 1, name.data() + dot, r.index);
     good = error == std::errc() && end == name.data() + dot && r.index >= 0;
   }
-  check(good, Kind::malformed, "{}: a recording is named {}, expected DIGIT_SPEAKER_INDEX.wav", source, quoted(name));
+  check(good, Kind::malformed, "{}: a recording is named {}, expected DIGIT_SPEAKER_INDEX.wav", source, in_quotes(name));
   r.digit = name[0] - '0';
   r.speaker = name.substr(first + 1, last - first - 1);
   return r;

@@ -14,7 +14,7 @@ std::string_view trim(std::string_view s) {
 
 }  // namespace
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   constexpr std::size_t kShown = 40;
   std::string result = "'";
   for (const char c : text.substr(0, kShown)) result += c >= ' ' && c <= '~' ? c : '?';
@@ -44,7 +44,7 @@ float Rows::number(std::size_t field, std::string_view name) const {
   const std::string_view text = fields_.at(field);
   float value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value)) malformed("{} is {}, expected a number", quoted(name), quoted(text));
+  if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value)) malformed("{} is {}, expected a number", in_quotes(name), in_quotes(text));
   return value;
 }
 
@@ -53,7 +53,7 @@ std::int32_t Rows::whole(std::size_t field, std::string_view name, std::int32_t 
   std::int32_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size() || value < low || value > high)
-    malformed("{} is {}, expected a whole number from {} to {}", quoted(name), quoted(text), low, high);
+    malformed("{} is {}, expected a whole number from {} to {}", in_quotes(name), in_quotes(text), low, high);
   return value;
 }
 

@@ -37,6 +37,6 @@ class Rows {
 };
 
 /// A piece of text from outside as an error may quote it: printable and short.
-std::string quoted(std::string_view text);
+std::string in_quotes(std::string_view text);
 
 }  // namespace starling::core

@@ -31,7 +31,7 @@ std::map<std::string, std::string, std::less<>> by_speaker(std::string_view text
     if (first && line.size() > 1 && line.ends_with(':')) {
       speech = &speakers[std::string(line.substr(0, line.size() - 1))];
     } else if (!line.empty()) {
-      check(speech != nullptr, Kind::malformed, "{}: line {} is {}, expected the name of a speaker and ':'", source, number, quoted(line));
+      check(speech != nullptr, Kind::malformed, "{}: line {} is {}, expected the name of a speaker and ':'", source, number, in_quotes(line));
       speech->append(line).push_back('\n');
     }
     first = line.empty();

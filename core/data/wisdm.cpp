@@ -30,7 +30,7 @@ Dataset load_wisdm(const DatasetOptions& o) {
       all.values.push_back(rows.fields()[i] == "?" ? std::numeric_limits<float>::quiet_NaN() : rows.number(i, fmt::format("feature {}", i - kFirst)));
     const std::string_view activity = rows.fields()[kActivity];
     const auto known = std::find(kActivities.begin(), kActivities.end(), activity);
-    if (known == kActivities.end()) rows.malformed("the activity is {}, expected one of {}", quoted(activity), fmt::join(kActivities, " "));
+    if (known == kActivities.end()) rows.malformed("the activity is {}, expected one of {}", in_quotes(activity), fmt::join(kActivities, " "));
     all.labels.push_back(static_cast<std::int32_t>(known - kActivities.begin()));
     ++all.count;
   }
