@@ -27,7 +27,9 @@ void walk(Experiment& e, Visitor& v) {
   v.choice("clock", e.clock, {"virtual", "wall"});
   v.section("data");
   v.text("name", e.data.name);
+  v.path("path", e.data.path);
   v.whole("examples", e.data.train_max, 0, kMany);
+  v.whole("stride", e.data.stride, 0, kMany);
   v.whole("clients", e.partition.clients, 1, kMany);
   v.flag("own", e.own_data);
   v.text("partition", e.partition.kind);
@@ -113,6 +115,11 @@ class Reader {
       to = *node->value<std::string>();
     }
   }
+  void path(const std::string& key, std::filesystem::path& to) {
+    std::string kept = to.string();
+    text(key, kept);
+    to = kept;
+  }
   void choice(const std::string& key, std::string& to, const std::vector<std::string>& known) {
     text(key, to);
     check(std::find(known.begin(), known.end(), to) != known.end(), Kind::usage, "{} = '{}'{}, expected one of {}", where(key), to, suggestion(to, known),
@@ -190,6 +197,7 @@ class Writer {
     quoted << toml::value<std::string>(v);
     out_ += fmt::format("{} = {}\n", key, quoted.str());
   }
+  void path(const std::string& key, const std::filesystem::path& v) { text(key, v.string()); }
   void choice(const std::string& key, const std::string& v, const std::vector<std::string>&) { text(key, v); }
   void flag(const std::string& key, bool v) { out_ += fmt::format("{} = {}\n", key, v); }
   void whole(const std::string& key, std::uint64_t v) { out_ += fmt::format("{} = {}\n", key, v); }

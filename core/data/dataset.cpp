@@ -1,7 +1,6 @@
 #include "core/data/dataset.h"
 
 #include <array>
-#include <cstdlib>
 
 #include "core/error.h"
 
@@ -24,13 +23,6 @@ constexpr std::array kDatasets{
 #undef DATASET
 };
 
-std::filesystem::path data_folder() {
-  if (const char* set = std::getenv("STARLING_DATA"); set && *set) return set;
-  if (const char* home = std::getenv("XDG_DATA_HOME"); home && *home) return std::filesystem::path(home) / "starling";
-  if (const char* home = std::getenv("HOME"); home && *home) return std::filesystem::path(home) / ".local/share/starling";
-  fail(Kind::missing, "no folder of data sets: set STARLING_DATA");
-}
-
 }  // namespace
 
 void Examples::validate(const std::string& source) const {
@@ -50,11 +42,9 @@ std::vector<std::string_view> dataset_names() {
 Dataset load_dataset(const DatasetOptions& options) {
   for (const Entry& entry : kDatasets) {
     if (entry.name != options.name) continue;
-    DatasetOptions found = options;
-    if (found.folder.empty()) found.folder = data_folder();
-    Dataset data = entry.load(found);
+    Dataset data = entry.load(options);
     data.name = options.name;
-    data.train.validate(options.name + ", training");
+    if (!data.made_per_client) data.train.validate(options.name + ", training");
     data.test.validate(options.name + ", test");
     return data;
   }

@@ -5,22 +5,12 @@
 
 #include "core/data/archive.h"
 #include "core/data/dataset.h"
+#include "core/data/files.h"
 #include "core/data/idx.h"
 #include "core/error.h"
 
 namespace starling::core {
 namespace {
-
-constexpr std::uint64_t kFileBytesMax = std::uint64_t{1} << 30;
-
-/// `name` in the set's folder, as it is or packed. Kind::missing says where the set comes from.
-std::filesystem::path find_file(const DatasetOptions& options, const std::string& name, const char* origin) {
-  const std::filesystem::path folder = options.folder / options.name;
-  for (const char* packed : {"", ".gz", ".xz"})
-    if (std::filesystem::path file = folder / (name + packed); std::filesystem::is_regular_file(file)) return file;
-  fail(Kind::missing, "{}: no {} (also not as .gz or .xz); {} comes from {}; STARLING_DATA names the folder that holds the sets", folder.string(), name,
-       options.name, origin);
-}
 
 struct Scale {
   float mean, deviation;
@@ -34,8 +24,9 @@ void add_pixels(Bytes pixels, const Scale& scale, std::vector<float>& to) {
 
 Examples load_idx(const DatasetOptions& options, const std::string& prefix, const char* origin, const Scale& scale, std::int64_t max) {
   constexpr std::int64_t kClasses = 10;
-  const auto images_file = find_file(options, prefix + "-images-idx3-ubyte", origin), labels_file = find_file(options, prefix + "-labels-idx1-ubyte", origin);
-  const std::vector<std::byte> image_bytes = read_packed(images_file, kFileBytesMax), label_bytes = read_packed(labels_file, kFileBytesMax);
+  const auto images_file = find_data_file(options, options.name, prefix + "-images-idx3-ubyte", origin);
+  const auto labels_file = find_data_file(options, options.name, prefix + "-labels-idx1-ubyte", origin);
+  const std::vector<std::byte> image_bytes = read_packed(images_file, kDataFileBytesMax), label_bytes = read_packed(labels_file, kDataFileBytesMax);
   const Idx images = parse_idx(image_bytes, images_file.string()), labels = parse_idx(label_bytes, labels_file.string());
   check(images.shape.size() == 3 && images.shape[1] == 28 && images.shape[2] == 28, Kind::malformed, "{}: sizes {}, expected N x 28 x 28", images_file.string(),
         fmt::join(images.shape, " x "));
@@ -64,8 +55,8 @@ constexpr std::int64_t kPlane = 32 * 32, kRecord = 1 + 3 * kPlane;
 
 void add_cifar(const DatasetOptions& options, const std::string& name, std::int64_t max, Examples& e) {
   constexpr std::array<Scale, 3> kScales{Scale{0.4914f, 0.2470f}, Scale{0.4822f, 0.2435f}, Scale{0.4465f, 0.2616f}};
-  const auto file = find_file(options, name, "cs.toronto.edu/~kriz (\"binary version\")");
-  const std::vector<std::byte> bytes = read_packed(file, kFileBytesMax);
+  const auto file = find_data_file(options, options.name, name, "cs.toronto.edu/~kriz (\"binary version\")");
+  const std::vector<std::byte> bytes = read_packed(file, kDataFileBytesMax);
   check(!bytes.empty() && bytes.size() % kRecord == 0, Kind::malformed, "{}: {} bytes, expected records of {}", file.string(), bytes.size(), kRecord);
   for (std::size_t at = 0; at < bytes.size() && (max == 0 || e.count < max); at += kRecord, ++e.count) {
     const auto label = std::to_integer<std::int32_t>(bytes[at]);

@@ -60,5 +60,6 @@ class ResNet final : public TrainableModel {
 
 std::unique_ptr<TrainableModel> make_resnet8(const ModelOptions& o) { return std::make_unique<ResNet>(o, 1); }
 std::unique_ptr<TrainableModel> make_resnet20(const ModelOptions& o) { return std::make_unique<ResNet>(o, 3); }
+std::unique_ptr<TrainableModel> make_resnet32(const ModelOptions& o) { return std::make_unique<ResNet>(o, 5); }
 
 }  // namespace starling::core
