@@ -24,14 +24,14 @@ constexpr std::array kDatasets{
 #undef DATASET
 };
 
+}  // namespace
+
 std::filesystem::path data_folder() {
   if (const char* set = std::getenv("STARLING_DATA"); set && *set) return set;
   if (const char* home = std::getenv("XDG_DATA_HOME"); home && *home) return std::filesystem::path(home) / "starling";
   if (const char* home = std::getenv("HOME"); home && *home) return std::filesystem::path(home) / ".local/share/starling";
   fail(Kind::missing, "no folder of data sets: set STARLING_DATA");
 }
-
-}  // namespace
 
 void Examples::validate(const std::string& source) const {
   check(count > 0 && (values_each > 0) != (tokens_each > 0) && labels_each > 0, Kind::malformed, "{}: {} examples of {} values and {} tokens", source, count,
