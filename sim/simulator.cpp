@@ -75,7 +75,7 @@ class Simulation {
     downlink_ += bytes_ * (a.work.control_variates ? 2 : 1);
     const std::int64_t batch = options_.local.batch > 0 ? std::min(options_.local.batch, members) : members;
     const Load load{options_.local.epochs * ((members + batch - 1) / std::max<std::int64_t>(1, batch)), batch, bytes_, bytes_};
-    events_.insert({now_ + devices_.seconds(a.client, a.round, load), next_event_++, false, a.task});
+    events_.insert({now_ + devices_.seconds(a.client, a.round, load, now_), next_event_++, false, a.task});
     const auto state = states_.find(a.client);
     tasks_.emplace(a.task, Outstanding{a, state != states_.end() ? state->second : federated::ClientState{}, {}, {}});
   }
