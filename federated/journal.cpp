@@ -57,7 +57,7 @@ void write_journal(const std::filesystem::path& file, const Journal& j) {
                       {"tasks", nlohmann::json::array()}};
   for (const ServerSnapshot::Task& task : j.server.tasks) {
     nlohmann::json line{{"task", task.task}, {"client", task.client}, {"round", task.round}, {"model", writer.name(task.model)}, {"control", writer.name(task.control)}};
-    if (const auto due = j.due.find(task.task); due != j.due.end()) line["due"] = due->second;
+    if (const auto due = j.due.find(task.task); due != j.due.end()) line["due"] = {due->second.at, due->second.fails};
     json["tasks"].push_back(std::move(line));
   }
   for (const auto& [name, values] : j.strategy) writer.add(std::string(kStrategy) + name, values);
@@ -103,7 +103,7 @@ Journal read_journal(const std::filesystem::path& file) {
     j.traffic = {traffic.at(0), traffic.at(1), traffic.at(2), traffic.at(3)};
     for (const auto& line : json.at("tasks")) {
       const ServerSnapshot::Task task{line.at("task"), line.at("client"), line.at("round"), vector(line.at("model")), vector(line.at("control"))};
-      if (line.contains("due")) j.due[task.task] = line.at("due");
+      if (line.contains("due")) j.due[task.task] = {line.at("due").at(0), line.at("due").at(1)};
       j.server.tasks.push_back(task);
     }
   } catch (const nlohmann::json::exception& error) {

@@ -11,12 +11,19 @@
 
 namespace starling::federated {
 
+/// When a task ends, and how, where that is known before.
+struct Due {
+  Seconds at = 0;
+  bool fails = false;
+  friend bool operator==(const Due&, const Due&) = default;
+};
+
 struct Journal {
   std::uint64_t run = 0;          // tells this run's kept client states from others'
   ServerSnapshot server;
   std::map<std::string, std::vector<float>> strategy;  // Strategy::state()
   Seconds now = 0;
-  std::map<TaskId, Seconds> due;  // of the tasks under way
+  std::map<TaskId, Due> due;  // of the tasks under way
   Traffic traffic;
   std::uint64_t kept = 0;         // what RunHooks::keep said
 };

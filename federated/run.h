@@ -38,8 +38,8 @@ class Timeline {
   virtual bool more() const = 0;
 
   // For journals: when the tasks under way end, where that is known; and back.
-  virtual std::map<TaskId, Seconds> due() const { return {}; }
-  virtual void resume(Seconds now, const std::map<TaskId, Seconds>& due) = 0;
+  virtual std::map<TaskId, Due> due() const { return {}; }
+  virtual void resume(Seconds now, const std::map<TaskId, Due>& due) = 0;
 };
 
 struct RoundResult {

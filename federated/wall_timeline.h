@@ -17,7 +17,7 @@ class WallTimeline final : public Timeline {
   void release(TaskId) override {}
   Event wait() override;
   bool more() const override { return false; }
-  void resume(Seconds now, const std::map<TaskId, Seconds>&) override { before_ = now; }
+  void resume(Seconds now, const std::map<TaskId, Due>&) override { before_ = now; }
 
  private:
   Workplace& workplace_;

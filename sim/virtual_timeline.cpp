@@ -14,11 +14,17 @@ void VirtualTimeline::begin(const federated::Assign& a) {
   const double model = static_cast<double>(a.model->size()) * sizeof(float);
   const Load load{local_.epochs * ((examples + batch - 1) / batch), batch, model, model};
   const auto known = resumed_.find(a.task);
-  const federated::Seconds at = known != resumed_.end() ? known->second : now_ + devices_.seconds(a.client, a.round, load);
-  const Task task{{at, next_++, false, a.task}, devices_.fails(a.client, a.round)};
+  federated::Due due;
+  if (known != resumed_.end()) {
+    due = known->second;
+  } else {
+    const Fate fate = devices_.task(a.client, a.round, load, now_);
+    due = {now_ + fate.seconds, fate.fails};
+  }
+  const Task task{{due.at, next_++, false, a.task}, due.fails};
   events_.insert(task.end);
   tasks_.emplace(a.task, task);
-  if (!task.fails) workplace_.begin(a, at);
+  if (!task.fails) workplace_.begin(a, due.at);
 }
 
 void VirtualTimeline::release(federated::TaskId id) {
@@ -52,13 +58,13 @@ Event VirtualTimeline::wait() {
   return event;
 }
 
-std::map<federated::TaskId, federated::Seconds> VirtualTimeline::due() const {
-  std::map<federated::TaskId, federated::Seconds> due;
-  for (const auto& [id, task] : tasks_) due[id] = task.end.at;
+std::map<federated::TaskId, federated::Due> VirtualTimeline::due() const {
+  std::map<federated::TaskId, federated::Due> due;
+  for (const auto& [id, task] : tasks_) due[id] = {task.end.at, task.fails};
   return due;
 }
 
-void VirtualTimeline::resume(federated::Seconds now, const std::map<federated::TaskId, federated::Seconds>& due) {
+void VirtualTimeline::resume(federated::Seconds now, const std::map<federated::TaskId, federated::Due>& due) {
   now_ = now;
   resumed_ = due;
 }

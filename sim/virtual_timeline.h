@@ -27,8 +27,8 @@ class VirtualTimeline final : public federated::Timeline {
   /// Kind::unreachable when a node is gone: virtual time cannot go on without the replies that its profiles promise.
   federated::Event wait() override;
   bool more() const override { return !events_.empty() && events_.begin()->at == now_; }
-  std::map<federated::TaskId, federated::Seconds> due() const override;
-  void resume(federated::Seconds now, const std::map<federated::TaskId, federated::Seconds>& due) override;
+  std::map<federated::TaskId, federated::Due> due() const override;
+  void resume(federated::Seconds now, const std::map<federated::TaskId, federated::Due>& due) override;
 
  private:
   /// Ties in the order of creation.
@@ -52,7 +52,7 @@ class VirtualTimeline final : public federated::Timeline {
   std::int64_t next_ = 0;
   std::set<Moment> events_;
   std::map<federated::TaskId, Task> tasks_;
-  std::map<federated::TaskId, federated::Seconds> resumed_;
+  std::map<federated::TaskId, federated::Due> resumed_;
 };
 
 }  // namespace starling::sim

@@ -16,6 +16,34 @@ namespace {
 using core::check;
 using core::Kind;
 
+/// The devices, their links, and who of them is hostile.
+template <class Visitor>
+void walk_world(Experiment& e, Visitor& v) {
+  constexpr double kMany = 1e12;
+  v.section("devices");
+  v.text("profile", e.devices.profile);
+  v.text("file", e.devices.file);
+  v.number("sigma", e.devices.sigma, 0, 10);
+  v.number("jitter", e.devices.jitter, 0, 10);
+  v.number("failure", e.devices.failure, 0, 1);
+  v.text("availability", e.devices.availability);
+  v.number("available", e.devices.available, 0, 1);
+  v.number("on_s", e.devices.on_s, 1, kMany);
+  v.number("off_s", e.devices.off_s, 1, kMany);
+  v.flag("dropout", e.devices.dropout);
+  v.choice("background", e.devices.background, {"none", "planetlab"});
+  v.section("links");
+  v.text("profile", e.devices.links.profile);
+  v.number("up_mbit", e.devices.links.up_mbit, 0, 1e6);
+  v.number("down_mbit", e.devices.links.down_mbit, 0, 1e6);
+  v.number("delay_ms", e.devices.links.delay_ms, -1, 60e3);
+  v.section("attack");
+  v.text("kind", e.attack.kind);
+  v.number("clients", e.attack.clients, 0, kMany);
+  v.number("scale", e.attack.scale, 0, kMany);
+  v.number("inflation", e.attack.inflation, 0, kMany);
+}
+
 /// Every setting once: its section, its name, where it is kept, its range. Reading and writing both walk this list.
 template <class Visitor>
 void walk(Experiment& e, Visitor& v) {
@@ -87,10 +115,7 @@ void walk(Experiment& e, Visitor& v) {
   v.whole("concurrency", e.policy.concurrency, 1, kMany);
   v.number("norm_max", e.policy.norm_max, 0, kMany);
   v.number("examples_max", e.policy.examples_max, 0, kMany);
-  v.section("devices");
-  v.text("profile", e.devices.profile);
-  v.number("jitter", e.devices.jitter, 0, 10);
-  v.number("failure", e.devices.failure, 0, 1);
+  walk_world(e, v);
   v.section("evaluate");
   v.whole("every", e.evaluate_every, 1, kMany);
 }
@@ -260,9 +285,12 @@ Experiment parse_experiment(std::string_view text, const std::string& source, co
   check_name(source + ": [model] name", e.model.name, core::model_names());
   check_name(source + ": [strategy] name", e.strategy.name, federated::strategy_names());
   check_name(source + ": [devices] profile", e.devices.profile, sim::device_profiles());
+  check_name(source + ": [devices] availability", e.devices.availability, sim::availabilities());
+  check_name(source + ": [links] profile", e.devices.links.profile, sim::link_profiles());
+  check_name(source + ": [attack] kind", e.attack.kind, federated::attack_kinds());
   const auto optimizers = core::optimizer_names();
   check_name(source + ": [client] optimizer", e.client.optimizer.name, {optimizers.begin(), optimizers.end()});
-  e.partition.seed = e.client.seed = e.policy.seed = e.devices.seed = e.seed;
+  e.partition.seed = e.client.seed = e.policy.seed = e.devices.seed = e.attack.seed = e.seed;
   e.policy.rounds = e.rounds;
   e.policy.asynchronous = e.mode == "async";
   e.devices.clients = e.partition.clients;

@@ -10,6 +10,7 @@
 #include "core/data/dataset.h"
 #include "core/data/partition.h"
 #include "core/train/model.h"
+#include "federated/attack.h"
 #include "federated/local_training.h"
 #include "federated/server.h"
 #include "sim/devices.h"
@@ -30,7 +31,8 @@ struct Experiment {
   federated::StrategyOptions strategy;
   federated::RoundsPolicy policy;
   std::string mode = "sync";       // of [rounds_policy]: sync or async
-  sim::DeviceOptions devices;
+  sim::DeviceOptions devices;      // and [links]
+  federated::AttackOptions attack;
   std::int64_t evaluate_every = 1;
 };
 

@@ -12,6 +12,7 @@ Federation::Federation(Experiment experiment, std::filesystem::path data_folder,
   } else {
     parts_ = core::partition(experiment_.partition, static_cast<std::size_t>(data_.train.count), data_.train.labels, data_.owners);
     if (experiment_.partition.kind == "noise") core::add_noise(parts_, experiment_.noise, experiment_.seed, data_.train);
+    federated::Attack(experiment_.attack, static_cast<std::int64_t>(parts_.size())).poison(parts_, data_.classes, data_.train);
     clients_ = std::make_unique<federated::PartitionedData>(data_.train, parts_);
   }
   core::ModelOptions shape = experiment_.model;

@@ -45,5 +45,7 @@ struct DatasetOptions {
 /// Kind::usage for an unknown name; Kind::missing says where the set comes from; Kind::malformed names file and field.
 Dataset load_dataset(const DatasetOptions& options);
 std::vector<std::string_view> dataset_names();
+/// STARLING_DATA, then $XDG_DATA_HOME/starling, then ~/.local/share/starling. Kind::missing when none is set.
+std::filesystem::path data_folder();
 
 }  // namespace starling::core

@@ -26,7 +26,7 @@ Journal example() {
   j.server.tasks = {{60, 3, 5, old, nullptr}, {65, 4, 6, j.server.model, old}};
   j.strategy["velocity"] = {0.5f, -0.25f};
   j.now = 1234.5678901234567;
-  j.due = {{60, 1300.1}, {65, 1400.2}};
+  j.due = {{60, {1300.1, false}}, {65, {1400.2, true}}};
   j.traffic = {1, 2, 3, std::uint64_t{1} << 60};
   j.kept = 4711;
   return j;

@@ -256,7 +256,25 @@ def make_sentencepiece():
         model + field(2, trainer) + field(3, normalizer) + varint(200 << 3 | 1) + bytes(8))
 
 
+# --- recordings and devices of the simulator --------------------------------------------------------------------------
+def make_traces():
+    for name, text in {"mahimahi": "m0\n0\n7\r\n9\n", "mahimahi_falls": "m5\n4\n", "mahimahi_no_time": "m0\n", "mahimahi_rare": "m1000000000\n",
+                       "throughput": "t0.0\t4.03\n0.55 0\n\n0.88 4.5\n", "throughput_dead": "t0 1\n1 0\n", "throughput_nan": "t0 nan\n",
+                       "planetlab": "p5\n100\n0\n", "planetlab_much": "p101\n", "planetlab_none": "p",
+                       "phones": 'j{"one": 236, "two": 76206.5}', "phones_zero": 'j{"one": 0}', "phones_none": "j{}"}.items():
+        put("traces", name, text.encode())
+    first = {"id": 0, "c_ms": 30, "down_kBps": 500, "up_kBps": 250.5, "mem_MB": 2048, "period_s": 100, "intervals": [[0, 10], [20, 30], [30, 40], [90, 100]],
+             "p_fail": 0.25}
+    plain = {"id": 4, "c_ms": 30, "down_kBps": 500, "up_kBps": 5}
+    for name, lines in {"two": [first, plain], "id_again": [plain, plain], "unknown": [{**plain, "speed": 1}], "no_speed": [{"id": 1}],
+                        "too_late": [{**first, "intervals": [[90, 101]]}], "no_period": [{**plain, "intervals": [[0, 0]]}],
+                        "descends": [{**first, "intervals": [[3, 2]]}], "no_pair": [{**first, "intervals": [7]}],
+                        "whole": [{**first, "intervals": [[0, 100]]}], "fails": [{**first, "p_fail": 1.5}], "empty": []}.items():
+        put("device_profiles", name, "".join(json.dumps(line) + "\n" for line in lines).encode())
+
+
 if __name__ == "__main__":
+    make_traces()
     make_gguf()
     make_llama2c()
     make_hugging_face()

@@ -36,6 +36,17 @@ deadline_s = 120
 over_select = 1.3
 [devices]
 profile = "phones"
+availability = "markov"
+on_s = 300
+dropout = true
+background = "planetlab"
+[links]
+profile = "lognormal"
+down_mbit = 40
+[attack]
+kind = "sign-flip"
+clients = 4
+scale = 10
 [evaluate]
 every = 5
 )";
@@ -73,6 +84,16 @@ TEST_CASE("an experiment file is read whole and written so that it reads the sam
   CHECK(e.policy.deadline == 120);
   CHECK(e.policy.over_select == 1.3);
   CHECK(e.devices.profile == "phones");
+  CHECK(e.devices.availability == "markov");
+  CHECK(e.devices.on_s == 300);
+  CHECK(e.devices.dropout);
+  CHECK(e.devices.background == "planetlab");
+  CHECK(e.devices.links.profile == "lognormal");
+  CHECK(e.devices.links.down_mbit == 40);
+  CHECK(e.attack.kind == "sign-flip");
+  CHECK(e.attack.clients == 4);
+  CHECK(e.attack.scale == 10);
+  CHECK(e.attack.seed == 7);
   CHECK(e.evaluate_every == 5);
   const std::string text = tools::resolved(e);
   CHECK(tools::resolved(parse_experiment(text, "again")) == text);
@@ -104,5 +125,9 @@ TEST_CASE("what is wrong is said with file, section and key") {
   CHECK(contains(said("data = 3", core::Kind::malformed), "[data] is no section"));
   CHECK(contains(said(kExample, core::Kind::usage, {"model.name=lenet"}), "[model] name 'lenet' is unknown; did you mean 'lenet5'?"));
   CHECK(contains(said(kExample, core::Kind::usage, {"data.name=minst"}), "did you mean 'mnist'?"));
+  CHECK(contains(said(kExample, core::Kind::usage, {"links.profile=let"}), "[links] profile 'let' is unknown; did you mean 'lte'?"));
+  CHECK(contains(said(kExample, core::Kind::usage, {"devices.availability=diurna"}), "did you mean 'diurnal'?"));
+  CHECK(contains(said(kExample, core::Kind::usage, {"devices.background=planetlob"}), "did you mean 'planetlab'?"));
+  CHECK(contains(said(kExample, core::Kind::usage, {"attack.kind=label-flop"}), "[attack] kind 'label-flop' is unknown; did you mean 'label-flip'?"));
   CHECK(contains(said(kExample, core::Kind::usage, {"strategy.name=fedavgn"}), "known: fedavg fedprox"));
 }

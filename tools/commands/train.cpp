@@ -8,13 +8,15 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "federated/attacked_workplace.h"
 #include "federated/wall_timeline.h"
 #include "sim/virtual_timeline.h"
 #include "tools/command.h"
 #include "tools/federation.h"
 #include "tools/fleet.h"
 #include "tools/measure.h"
-#include "tools/run_folder.h"
+#include "tools/report/report.h"
+#include "tools/run_output.h"
 #include "tools/self.h"
 
 namespace starling::tools {
@@ -87,7 +89,9 @@ struct Work {
   std::unique_ptr<federated::ClientStates> states;
   std::unique_ptr<federated::Workplace> here;
   std::unique_ptr<federated::RemoteWorkplace> nodes;
-  federated::Workplace& place() const { return nodes ? static_cast<federated::Workplace&>(*nodes) : *here; }
+  std::optional<federated::Attack> attack;
+  std::unique_ptr<federated::Workplace> attacked;
+  federated::Workplace& place() const { return attacked ? *attacked : nodes ? static_cast<federated::Workplace&>(*nodes) : *here; }
 };
 
 /// The examples of each client, also where they are on nodes that the server cannot look into.
@@ -97,7 +101,7 @@ std::int64_t examples_of(const Federation& federation, const std::vector<std::ui
 
 class Training {
  public:
-  Training(const Options& options, Experiment experiment, std::optional<RunFolder> folder, Fleet* fleet)
+  Training(const Options& options, Experiment experiment, std::optional<RunOutput> folder, Fleet* fleet)
       : options_(options), folder_(std::move(folder)), fleet_(fleet), federation_(std::move(experiment), {}) {}
 
   int run() {
@@ -109,6 +113,11 @@ class Training {
     if (e.own_data)
       for (std::size_t i = 0; i < own.size(); ++i) check(own[i] > 0, Kind::usage, "{}: has no data of its own for {}", fleet_->names()[i], e.data.name);
     clients_ = e.own_data ? static_cast<std::int64_t>(own.size()) : federation_.data().clients();
+
+    if (e.attack.kind != "none") {
+      work.attack.emplace(e.attack, clients_);
+      work.attacked = federated::attacked(work.place(), *work.attack);
+    }
 
     sim::DeviceOptions devices_options = e.devices;
     devices_options.clients = clients_;
@@ -194,7 +203,10 @@ class Training {
                                   {"peak_rss_bytes", reports[i].peak_rss_bytes},
                                   {"bytes_sent", reports[i].bytes_sent},
                                   {"bytes_received", reports[i].bytes_received}});
-    if (folder_) folder_->finish(summary, e, *federation_.model().layout(), result.model);
+    if (folder_) {
+      folder_->finish(summary, e, *federation_.model().layout(), result.model);
+      write_report(folder_->folder());
+    }
     if (options_.json) return print_json(summary);
     print(fmt::format("{}: {} rounds of {}, {} clients, {}\n", e.name, result.rounds, e.strategy.name, clients_, e.model.name));
     print(fmt::format("test accuracy {:.2f} % (best {:.2f} %), loss {:.4f}\n", 100 * last_.test_accuracy, 100 * best_, last_.test_loss));
@@ -206,7 +218,7 @@ class Training {
   }
 
   const Options& options_;
-  std::optional<RunFolder> folder_;
+  std::optional<RunOutput> folder_;
   Fleet* fleet_;
   Federation federation_;
   std::uint64_t run_ = 0;
@@ -228,7 +240,7 @@ int run(const Options& options) {
     check(options.experiment.empty() != options.resume.empty(), Kind::usage, "give an experiment file, or --resume DIR");
     check(options.resume.empty() || (options.overrides.empty() && options.out.empty()), Kind::usage, "--resume {}: goes on with its own settings, without --set and --out", options.resume);
     const bool resumes = !options.resume.empty();
-    std::optional<RunFolder> folder;
+    std::optional<RunOutput> folder;
     if (resumes) folder.emplace(options.resume);
     Experiment e = resumes ? load_experiment(std::filesystem::path(options.resume) / "settings.toml") : load_experiment(options.experiment, options.overrides);
     const std::string& source = resumes ? options.resume : options.experiment;

@@ -1,4 +1,4 @@
-#include "tools/run_folder.h"
+#include "tools/run_output.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -35,14 +35,14 @@ double best_accuracy_in(const fs::path& metrics) {
 
 }  // namespace
 
-RunFolder::RunFolder(const fs::path& folder, const Experiment& experiment) : folder_(folder) {
+RunOutput::RunOutput(const fs::path& folder, const Experiment& experiment) : folder_(folder) {
   check(!fs::exists(settings()), Kind::usage, "{}: holds a run already; --resume goes on with it", folder.string());
   fs::create_directories(folder);
   write_text(settings(), resolved(experiment));
   open_metrics();
 }
 
-RunFolder::RunFolder(const fs::path& folder) : folder_(folder) {
+RunOutput::RunOutput(const fs::path& folder) : folder_(folder) {
   check(fs::exists(settings()), Kind::missing, "{}: holds no run (no settings.toml)", folder.string());
   check(!fs::exists(folder / "summary.json"), Kind::usage, "{}: the run is complete", folder.string());
   std::uint64_t kept = 0;
@@ -59,23 +59,23 @@ RunFolder::RunFolder(const fs::path& folder) : folder_(folder) {
   open_metrics();
 }
 
-void RunFolder::open_metrics() {
+void RunOutput::open_metrics() {
   metrics_.open(metrics_file(), std::ios::app);
   check(metrics_.good(), Kind::refused, "{}: {}", metrics_file().string(), core::last_error);
 }
 
-void RunFolder::add(const nlohmann::json& metrics) {
+void RunOutput::add(const nlohmann::json& metrics) {
   metrics_ << metrics.dump() << std::endl;
   check(metrics_.good(), Kind::refused, "{}: {}", metrics_file().string(), core::last_error);
 }
 
-std::uint64_t RunFolder::keep() {
+std::uint64_t RunOutput::keep() {
   const Descriptor file(::open(metrics_file().c_str(), O_WRONLY | O_CLOEXEC));
   check(file.get() >= 0 && ::fsync(file.get()) == 0, Kind::refused, "{}: {}", metrics_file().string(), core::last_error);
   return fs::file_size(metrics_file());
 }
 
-void RunFolder::finish(const nlohmann::json& summary, const Experiment& e, const core::ParameterLayout& layout, std::span<const float> model) {
+void RunOutput::finish(const nlohmann::json& summary, const Experiment& e, const core::ParameterLayout& layout, std::span<const float> model) {
   std::vector<core::Outgoing> tensors;
   for (const core::ParameterEntry& entry : layout.entries()) {
     const auto slice = model.subspan(static_cast<std::size_t>(entry.offset), static_cast<std::size_t>(entry.size));

@@ -14,14 +14,15 @@
 
 namespace starling::tools {
 
-class RunFolder {
+class RunOutput {
  public:
   /// Of a new run. Kind::usage when the folder holds one already.
-  RunFolder(const std::filesystem::path& folder, const Experiment& experiment);
+  RunOutput(const std::filesystem::path& folder, const Experiment& experiment);
   /// Of one that shall go on: its metrics are cut back to what its journal knows. Kind::missing when there is no run,
   /// Kind::usage when it is complete.
-  explicit RunFolder(const std::filesystem::path& folder);
+  explicit RunOutput(const std::filesystem::path& folder);
 
+  const std::filesystem::path& folder() const { return folder_; }
   std::filesystem::path settings() const { return folder_ / "settings.toml"; }
   std::filesystem::path journal_file() const { return folder_ / "journal"; }
   std::filesystem::path clients() const { return folder_ / "clients"; }
