@@ -7,6 +7,7 @@
 
 #include "core/data/dataset.h"
 #include "core/data/partition.h"
+#include "core/data/synthetic.h"
 
 namespace starling::federated {
 
@@ -46,6 +47,19 @@ class PartitionedData final : public ClientData {
  private:
   const Examples& data_;
   const core::Partition& parts_;
+};
+
+/// Examples made from the client's number when they are needed, so that a million clients hold no memory.
+class GeneratedData final : public ClientData {
+ public:
+  GeneratedData(const core::SyntheticOptions& options, std::int64_t clients);
+  std::int64_t clients() const override { return clients_; }
+  std::int64_t count(std::int64_t) const override { return synthetic_.options().examples; }
+  Selection of(std::int64_t client, Room& room) const override;
+
+ private:
+  core::Synthetic synthetic_;
+  std::int64_t clients_;
 };
 
 /// The whole of a set, as one client's.

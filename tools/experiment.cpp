@@ -60,6 +60,11 @@ void walk(Experiment& e, Visitor& v) {
   v.whole("stride", e.data.stride, 0, kMany);
   v.whole("clients", e.partition.clients, 1, kMany);
   v.flag("own", e.own_data);
+  v.whole("features", e.data.synthetic.input.back(), 1, 1e6);
+  v.whole("image_side", e.image_side, 0, 1024);
+  v.whole("classes", e.data.synthetic.classes, 2, 1e6);
+  v.whole("examples_each", e.data.synthetic.examples, 1, 1e6);
+  v.number("beta", e.data.synthetic.beta, 0, kMany);
   v.text("partition", e.partition.kind);
   v.number("alpha", e.partition.alpha, 0, kMany);
   v.flag("balance", e.partition.balance);
@@ -291,6 +296,9 @@ Experiment parse_experiment(std::string_view text, const std::string& source, co
   const auto optimizers = core::optimizer_names();
   check_name(source + ": [client] optimizer", e.client.optimizer.name, {optimizers.begin(), optimizers.end()});
   e.partition.seed = e.client.seed = e.policy.seed = e.devices.seed = e.attack.seed = e.seed;
+  e.data.synthetic.seed = e.seed;
+  e.data.synthetic.alpha = e.partition.alpha;
+  if (e.image_side > 0) e.data.synthetic.input = {1, e.image_side, e.image_side};
   e.policy.rounds = e.rounds;
   e.policy.asynchronous = e.mode == "async";
   e.devices.clients = e.partition.clients;

@@ -24,6 +24,7 @@ struct Experiment {
   std::string clock = "virtual";   // or wall
   core::DatasetOptions data;
   core::PartitionOptions partition;
+  std::int64_t image_side = 0;     // of synthetic data: pictures of so many pixels a side instead of features
   bool own_data = false;           // every node trains on what its --data folder holds, as one client
   double noise = 0;                // of partition "noise"
   core::ModelOptions model;

@@ -2,13 +2,24 @@
 
 #include <utility>
 
+#include "core/error.h"
+
 namespace starling::tools {
+
+namespace {
+
+constexpr std::string_view kSynthetic = "synthetic";
+
+}  // namespace
 
 Federation::Federation(Experiment experiment, std::filesystem::path data_folder, std::int64_t node, std::int64_t nodes) : experiment_(std::move(experiment)) {
   if (!data_folder.empty()) experiment_.data.folder = std::move(data_folder);
   data_ = core::load_dataset(experiment_.data);
   if (experiment_.own_data) {
     if (node >= 0) clients_ = std::make_unique<federated::OwnData>(data_.train, node, nodes);
+  } else if (experiment_.data.name == kSynthetic) {
+    core::check(experiment_.partition.kind == "iid", core::Kind::usage, "[data] partition = '{}': synthetic data is made client by client, give alpha and beta", experiment_.partition.kind);
+    clients_ = std::make_unique<federated::GeneratedData>(experiment_.data.synthetic, experiment_.partition.clients);
   } else {
     parts_ = core::partition(experiment_.partition, static_cast<std::size_t>(data_.train.count), data_.train.labels, data_.owners);
     if (experiment_.partition.kind == "noise") core::add_noise(parts_, experiment_.noise, experiment_.seed, data_.train);

@@ -23,6 +23,8 @@ class Federation final : public federated::ClientSide {
 
   const Experiment& experiment() const { return experiment_; }
   const core::Dataset& dataset() const { return data_; }
+  /// Empty where the data is the nodes' own, or made client by client.
+  const core::Partition& parts() const { return parts_; }
 
  private:
   Experiment experiment_;

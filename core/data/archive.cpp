@@ -26,6 +26,7 @@ Unpacker open(const std::filesystem::path& file, bool raw) {
   check(reader != nullptr, Kind::overloaded, "{}: no memory to unpack it", file.string());
   archive_read_support_filter_all(reader.get());
   raw ? archive_read_support_format_raw(reader.get()) : archive_read_support_format_tar(reader.get());
+  if (raw) archive_read_support_format_empty(reader.get());
   constexpr std::size_t kBlock = 64 << 10;
   if (archive_read_open_filename(reader.get(), file.c_str(), kBlock) != ARCHIVE_OK) broken(file, reader.get());
   return reader;

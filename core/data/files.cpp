@@ -5,7 +5,6 @@
 #include "core/error.h"
 
 namespace starling::core {
-namespace {
 
 std::filesystem::path data_folder() {
   if (const char* set = std::getenv("STARLING_DATA"); set && *set) return set;
@@ -13,8 +12,6 @@ std::filesystem::path data_folder() {
   if (const char* home = std::getenv("HOME"); home && *home) return std::filesystem::path(home) / ".local/share/starling";
   fail(Kind::missing, "no folder of data sets: set STARLING_DATA");
 }
-
-}  // namespace
 
 std::filesystem::path find_data_file(const DatasetOptions& options, const std::string& folder, const std::string& name, const char* origin) {
   const std::filesystem::path beside = (options.folder.empty() ? data_folder() : options.folder) / folder;

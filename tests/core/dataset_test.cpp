@@ -123,6 +123,8 @@ TEST_CASE("a small file that unpacks to much is stopped, and a broken one is nam
   CHECK(contains(said([&] { read_packed(packed, 1 << 20); }, Kind::malformed), "zeros.gz"));
   folder.write("plain", "as it is");
   CHECK(read_packed(folder.path / "plain", 100).size() == 8);
+  folder.write("nothing", "");
+  CHECK(read_packed(folder.path / "nothing", 100).empty());
   REQUIRE(std::system(("tar -C '" + folder.path.string() + "' -czf '" + (folder.path / "two.tar.gz").string() + "' plain zeros").c_str()) == 0);
   std::vector<std::string> names;
   const auto visit = [&](const std::string& name, Bytes bytes) { names.push_back(name + std::to_string(bytes.size())); };

@@ -53,7 +53,7 @@ TEST_CASE("what PyTorch wrote is read: nested, of every number type, views and p
 }
 
 TEST_CASE("a file is refused at every cut") {
-  for (const std::string& name : {"nested.th", "assembled.th"}) {
+  for (const std::string name : {"nested.th", "assembled.th"}) {
     const std::string file = kept(name);
     for (std::size_t n = 0; n < file.size(); ++n) {
       const std::string message = said([&] { decode_torch_pickle(bytes(file.substr(0, n)), "a.th"); }, Kind::malformed);

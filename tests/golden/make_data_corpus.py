@@ -178,11 +178,11 @@ def make_torch():
         "twice.th": assembled(b"}" + (text("w") + good + b"s") * 2),
         "odd_key.th": assembled(named(good, b"N")), "long_key.th": assembled(named(good, text("k" * 300))),
         "unprintable.th": assembled(named(good, text("\x01"))),
-        "deep.th": assembled(b"".join(b"}" + text("d") for _ in range(20)) + b"}" + b"s" * 20),
-        "itself.th": assembled(b"}q\0" + text("d") + b"h\0s"),
+        "deep.th": assembled(b"".join(b"}" + text("d") for _ in range(20)) + b"}" + b"s" * 20, keys=b"", data=b""),
+        "itself.th": assembled(b"}q\0" + text("d") + b"h\0s", keys=b"", data=b""),
         "doubling.th": assembled(b"}" + text("0") + b"}q\0s" + b"".join(
             text(str(n)) + b"}q" + bytes([n]) + b"".join(text(k) + b"h" + bytes([n - 1]) + b"s" for k in "abcdefgh") + b"s"
-            for n in range(1, 8))),
+            for n in range(1, 8)), keys=b"", data=b""),
         "sizes.th": assembled(named(tensor(sizes=text("x")))), "size.th": assembled(named(tensor(sizes=tuple_of(integer(-4))))),
         "nine_sizes.th": assembled(named(tensor(sizes=tuple_of(*[integer(1)] * 9), strides=tuple_of(*[integer(1)] * 9)))),
         "strides.th": assembled(named(tensor(strides=tuple_of()))), "stride.th": assembled(named(tensor(strides=tuple_of(integer(2))))),

@@ -205,7 +205,8 @@ class Training {
                                   {"bytes_received", reports[i].bytes_received}});
     if (folder_) {
       folder_->finish(summary, e, *federation_.model().layout(), result.model);
-      write_report(folder_->folder());
+      const bool ours = !federation_.parts().empty();
+      write_report(folder_->folder(), ours ? std::optional(distribution_of(federation_.parts(), federation_.dataset().train)) : std::nullopt);
     }
     if (options_.json) return print_json(summary);
     print(fmt::format("{}: {} rounds of {}, {} clients, {}\n", e.name, result.rounds, e.strategy.name, clients_, e.model.name));
