@@ -36,7 +36,7 @@ TEST_CASE("the page of a run holds its figures, the points of its curves and eve
   for (const char* part : {"<title>tiny - Starling</title>", "70.00 %", "75.00 %", "in round 2", "3.0 MB", "7,850 parameters", "logistic", "5 min",
                            "data-x=\"1,2,3\" data-y=\"50.00,75.00,70.00\"", "data-x=\"2,4,6\" data-y=\"2,1,0.5\"",
                            "data-x=\"1.66667,3.33333,5\"", "<figcaption>drift</figcaption>",
-                           "2 replies refused (norm 2)", "round 1: 3 used, 1 dropped, 2 refused", "<code>strategy.name</code>",
+                           "2 replies refused (norm: 2)", "round 1: 3 used, 1 dropped, 2 refused", "<code>strategy.name</code>",
                            "mnist, 4 clients by iid", "client 3, label ",
                            "prefers-color-scheme: dark"})
     CHECK_MESSAGE(contains(page, part), part);
@@ -58,6 +58,16 @@ TEST_CASE("a page without the data says so and has everything else") {
   write_run(folder / "run", run_settings("tiny") + "fancy = 3\n");
   REQUIRE(run_starling("report " + in_quotes(folder / "run")).status == 0);
   CHECK(contains(read_text(folder / "run/report.html"), "unknown key &#39;fancy&#39; in [strategy]"));
+}
+
+TEST_CASE("what a real clock timed is not called virtual") {
+  const tests::TemporaryFolder folder;
+  write_run(folder / "run", "clock = 'wall'\n" + run_settings("tiny"));
+  CHECK(run_starling("report " + in_quotes(folder / "run"), "STARLING_DATA=/nowhere").status == 0);
+  const std::string page = read_text(folder / "run/report.html");
+  CHECK(contains(page, ">Time</label>"));
+  CHECK_FALSE(contains(page, "irtual time"));
+  CHECK(contains(run_starling("inspect " + in_quotes(folder / "run")).out, "3 of 3 rounds, time 5 min"));
 }
 
 TEST_CASE("several runs share a page: compared, their differences shown, as JSON too") {

@@ -100,6 +100,14 @@ TEST_CASE("rounds that a resumed run computed again count as they came last") {
   CHECK(contains(run.remarks.at(0), "Rounds 2 to 3"));
 }
 
+TEST_CASE("bytes on the wire are a count of their own, not the strategy's") {
+  const tests::TemporaryFolder folder;
+  const RunFolder run = read_run(write_run(folder / "a", run_settings("x"), metrics_line(1, 0.1, 2, R"(, "uplink_wire_bytes": 5, "downlink_wire_bytes": 7)")));
+  CHECK(run.lines[0].wire_bytes == 12);
+  CHECK(run.lines[0].own.empty());
+  CHECK(figures_of(run, {}).wire_bytes == 12);
+}
+
 TEST_CASE("a loss that is no number leaves a gap") {
   const tests::TemporaryFolder folder;
   const RunFolder run = read_run(write_run(

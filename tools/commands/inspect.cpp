@@ -71,10 +71,11 @@ void inspect_run(const Options& options) {
   const Figures& f = figures.front();
   const auto setting = [&](const char* key) { return run.setting(key); };
   print(fmt::format("{}: {} of {}, {}, {} clients\n", run.name, setting("strategy.name"), setting("model.name"), setting("data.name"), setting("data.clients")));
-  print(fmt::format("{} of {} rounds, virtual time {}, ", f.rounds, setting("rounds"), duration(f.virtual_s)));
+  print(fmt::format("{} of {} rounds, {} {}, ", f.rounds, setting("rounds"), setting("clock") == "wall" ? "time" : "virtual time", duration(f.virtual_s)));
   print(fmt::format("{} up, {} down\n", traffic(f.uplink_bytes), traffic(f.downlink_bytes)));
-  if (f.final_accuracy) print(fmt::format("test accuracy {} (best {} in round {})", percent(*f.final_accuracy), percent(*f.best_accuracy), f.best_round));
-  if (f.final_accuracy) print(fmt::format(", loss {}\n", figure(f.final_loss)));
+  if (f.final_accuracy)
+    print(fmt::format("test accuracy {} (best {} in round {}), ", percent(*f.final_accuracy), percent(*f.best_accuracy), f.best_round));
+  if (f.final_accuracy) print(fmt::format("loss {}\n", figure(f.final_loss)));
   for (const Reached& r : f.reached)
     if (r.round) print(fmt::format("  {:g} % after {} rounds, {}, {}\n", 100 * r.accuracy, *r.round, traffic(r.bytes), duration(r.virtual_s)));
   for (const std::string& remark : run.remarks) print(remark + "\n");

@@ -34,6 +34,7 @@ Figures figures_of(const RunFolder& run, std::span<const double> targets) {
   f.virtual_s = last.virtual_s;
   f.uplink_bytes = last.uplink_bytes;
   f.downlink_bytes = last.downlink_bytes;
+  f.wire_bytes = last.wire_bytes;
   for (const double accuracy : targets) f.reached.push_back({accuracy, std::nullopt, last.traffic(), last.virtual_s});
   for (const RoundLine& line : run.lines) {
     if (line.loss) f.final_loss = line.loss;
@@ -110,6 +111,7 @@ nlohmann::ordered_json comparison_json(std::span<const RunFolder> runs, std::spa
                     {"virtual_s", f.virtual_s},
                     {"uplink_bytes", f.uplink_bytes},
                     {"downlink_bytes", f.downlink_bytes},
+                    {"wire_bytes", f.wire_bytes > 0 ? ordered_json(f.wire_bytes) : ordered_json()},
                     {"parameters", or_null(run.parameters)},
                     {"targets", std::move(targets)},
                     {"remarks", run.remarks}});

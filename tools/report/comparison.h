@@ -23,7 +23,7 @@ struct Figures {
   std::optional<double> final_accuracy, final_loss, best_accuracy;
   std::optional<double> last_mean;  // of the last ten evaluated rounds
   std::int64_t best_round = 0, rounds = 0;
-  double virtual_s = 0, uplink_bytes = 0, downlink_bytes = 0;
+  double virtual_s = 0, uplink_bytes = 0, downlink_bytes = 0, wire_bytes = 0;
   std::vector<Reached> reached;     // one a target
 };
 

@@ -15,9 +15,9 @@ namespace {
 
 using Points = std::vector<std::pair<double, double>>;
 
-constexpr double kTop = 12, kRight = 18, kBottom = 46, kDigitWidth = 6.8;
+constexpr double kTop = 12, kRight = 18, kBottom = 46, kDigitWidth = 6.8, kApart = 10;
 constexpr int kTicksMax = 6;
-constexpr std::size_t kPointsMax = 600, kDotsMax = 40;
+constexpr std::size_t kPointsMax = 600;
 
 /// What is drawn: finite points, every n-th of very many, and always the last.
 Points drawn(const Points& all) {
@@ -82,8 +82,9 @@ std::string one_curve(const LineChart& chart, const Curve& curve, const Points& 
     xs += fmt::format("{}{:.6g}", xs.empty() ? "" : ",", x);
     ys += (ys.empty() ? "" : ",") + (chart.y_digits < 0 ? fmt::format("{:.6g}", y) : fmt::format("{:.{}f}", y, chart.y_digits));
   }
-  // Single points show where there are few, else only where the curve ends.
-  for (std::size_t i = points.size() > kDotsMax ? points.size() - 1 : 0; i < points.size(); ++i)
+  // Single points show where they lie apart, else only where the curve ends.
+  const bool apart = f.x(points.back().first) - f.x(points.front().first) >= kApart * static_cast<double>(points.size() - 1);
+  for (std::size_t i = apart ? 0 : points.size() - 1; i < points.size(); ++i)
     dots += fmt::format(R"(<circle cx="{:.1f}" cy="{:.1f}" r="{}"/>)", f.x(points[i].first), f.y(points[i].second), i + 1 == points.size() ? "3.5" : "2");
   return fmt::format(R"(<g class="{} r{}"><path class="curve" d="{}" data-label="{}" data-x="{}" data-y="{}"/>{}</g>)", colour_classes(curve.run), curve.run,
                      path, escape(curve.label), xs, ys, dots);

@@ -1,5 +1,7 @@
 #include "tools/report/page.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "tools/report/line_chart.h"
@@ -32,8 +34,10 @@ std::string cards_of(const RunFolder& run, const Figures& f) {
   html += card("Final accuracy", accuracy(f.final_accuracy), f.final_loss ? "test loss " + figure(f.final_loss) : "");
   html += card("Best accuracy", accuracy(f.best_accuracy), f.best_accuracy ? fmt::format("in round {}", f.best_round) : "");
   html += card("Rounds", grouped(f.rounds), escape(rounds_detail(run)));
-  html += card("Virtual time", duration(f.virtual_s), f.rounds > 0 ? duration(f.virtual_s / static_cast<double>(f.rounds)) + " a round" : "");
-  html += card("Traffic", traffic(f.uplink_bytes + f.downlink_bytes), fmt::format("{} up, {} down", traffic(f.uplink_bytes), traffic(f.downlink_bytes)));
+  html += card(sentence(clock_name(std::span(&run, 1))), duration(f.virtual_s), duration(f.virtual_s / static_cast<double>(f.rounds)) + " a round");
+  const std::string wire = f.wire_bytes > 0 ? fmt::format("; {} with frames", traffic(f.wire_bytes)) : "";
+  const std::string both = fmt::format("{} up, {} down", traffic(f.uplink_bytes), traffic(f.downlink_bytes));
+  html += card("Traffic", traffic(f.uplink_bytes + f.downlink_bytes), both + wire);
   html += card("Strategy", run.setting("strategy.name"), escape(run.setting("rounds_policy.mode")));
   html += card("Model", run.setting("model.name"), run.parameters ? grouped(*run.parameters) + " parameters" : "");
   html += card("Data", run.setting("data.name"), escape(data_detail(run)));
@@ -87,6 +91,15 @@ std::string folders_of(std::span<const RunFolder> runs) {
 
 }  // namespace
 
+std::string clock_name(std::span<const RunFolder> runs) {
+  return std::all_of(runs.begin(), runs.end(), [](const RunFolder& run) { return run.setting("clock") == "wall"; }) ? "time" : "virtual time";
+}
+
+std::string sentence(std::string text) {
+  if (!text.empty() && text[0] >= 'a' && text[0] <= 'z') text[0] = static_cast<char>(text[0] - 'a' + 'A');
+  return text;
+}
+
 std::string run_mark(const RunFolder& run, std::size_t number) {
   return fmt::format(R"(<svg class="mark" viewBox="0 0 22 10" aria-hidden="true"><g class="{}"><path class="curve" d="M0,5 L22,5"/></g></svg>{})",
                      colour_classes(number), escape(run.label));
@@ -106,7 +119,8 @@ std::string build_page(const PageInput& input) {
   html += own_numbers_section(input.runs);
   html += settings_section(input.runs);
   html += fmt::format("<footer>Made by <code>starling report</code> from {}. ", folders_of(input.runs));
-  html += "Virtual time is that of the simulated clock; traffic is payload since the start of a run.</footer>\n";
+  if (clock_name(input.runs) != "time") html += "Virtual time is that of the simulated clock. ";
+  html += "Traffic is payload since the start of a run.</footer>\n";
   return html + fmt::format("</main>\n<div id=\"tip\"></div>\n<script>{}</script>\n</body>\n</html>\n", kPageScript);
 }
 

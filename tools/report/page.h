@@ -37,6 +37,10 @@ std::string own_numbers_section(std::span<const RunFolder> runs);
 std::string comparison_section(std::span<const RunFolder> runs, std::span<const Figures> figures);
 std::string settings_section(std::span<const RunFolder> runs);
 std::string clients_section(std::span<const RunFolder> runs, std::span<const SharedDistribution> distributions);
+/// "virtual time", or "time" where all runs were timed by a real clock.
+std::string clock_name(std::span<const RunFolder> runs);
+/// With a capital first letter.
+std::string sentence(std::string text);
 /// The name of a run with its colour.
 std::string run_mark(const RunFolder& run, std::size_t number);
 

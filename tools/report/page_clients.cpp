@@ -11,7 +11,7 @@
 namespace starling::tools {
 namespace {
 
-/// "18 replies came late or failed; 3 were refused (norm 2, examples 1); the model was kept in 1 round (too few replies)."
+/// "18 dropped as late or failed; 3 replies refused (norm: 2, examples: 1); the model stayed as it was in 1 rounds (too few replies: 1)."
 std::string account(const RunFolder& run) {
   std::int64_t dropped = 0, kept = 0, refusals = 0;
   std::map<std::string, std::int64_t> refused, reasons;
@@ -26,7 +26,7 @@ std::string account(const RunFolder& run) {
   }
   const auto list = [](const std::map<std::string, std::int64_t>& of) {
     std::string text;
-    for (const auto& [name, count] : of) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", name, grouped(count));
+    for (const auto& [name, count] : of) text += fmt::format("{}{}: {}", text.empty() ? "" : ", ", name, grouped(count));
     return text;
   };
   std::string text = dropped == 0 ? "No client was late or failed" : fmt::format("{} dropped as late or failed", grouped(dropped));
@@ -37,8 +37,10 @@ std::string account(const RunFolder& run) {
 
 std::string participation(std::span<const RunFolder> runs) {
   std::int64_t rounds_max = 1, clients_max = 1;
+  bool any_kept = false;
   for (const RunFolder& run : runs)
     for (const RoundLine& line : run.lines) {
+      any_kept = any_kept || !line.kept.empty();
       rounds_max = std::max(rounds_max, line.round);
       clients_max = std::max(clients_max, line.clients + line.dropped + line.refusals());
     }
@@ -46,7 +48,8 @@ std::string participation(std::span<const RunFolder> runs) {
   const double width = runs.size() == 1 ? 1160 : 570;
   std::string html =
       "<section>\n<h2>Clients in a round</h2>\n<p class=\"keys\"><span class=\"key used\"></span>used <span class=\"key dropped\"></span>late or failed "
-      "<span class=\"key refused\"></span>refused</p>\n";
+      "<span class=\"key refused\"></span>refused";
+  html += any_kept ? " <span class=\"triangle\">&#9650;</span>model stayed as it was</p>\n" : "</p>\n";
   html += runs.size() == 1 ? "<div>\n" : "<div class=\"two\">\n";
   for (std::size_t i = 0; i < runs.size(); ++i)
     html += fmt::format("<figure><figcaption>{}</figcaption>{}<p class=\"note\">{}</p></figure>\n", run_mark(runs[i], i),
@@ -66,7 +69,7 @@ std::string facts(const Distribution& d) {
 }
 
 std::string shades() {
-  std::string html = "<p class=\"keys\">share of a client's examples";
+  std::string html = "<p class=\"keys\"><span>share of a client's examples</span>";
   for (const double share : {0.01, 0.1, 0.25, 0.5, 1.0})
     html += fmt::format(" <span class=\"key cell\" style=\"opacity:{:.3f}\"></span>{:g} %", opacity(share), 100 * share);
   return html + "</p>\n";

@@ -18,8 +18,7 @@ using Value = std::function<std::optional<double>(const RoundLine&)>;
 
 /// What curves are drawn against.
 struct Across {
-  const char* tab;
-  std::string title, name, unit;
+  std::string tab, title, name, unit;
   bool whole = false;
   std::function<double(const RoundLine&)> value;
 };
@@ -33,7 +32,8 @@ std::vector<Across> axes_of(std::span<const RunFolder> runs) {
   const Unit b = byte_unit(bytes), s = time_unit(seconds);
   return {{"Rounds", "round", "round", "", true, [](const RoundLine& l) { return static_cast<double>(l.round); }},
           {"Traffic", fmt::format("traffic, up and down ({})", b.name), "", b.name, false, [b](const RoundLine& l) { return l.traffic() / b.size; }},
-          {"Virtual time", fmt::format("virtual time ({})", s.name), "", s.name, false, [s](const RoundLine& l) { return l.virtual_s / s.size; }}};
+          {sentence(clock_name(runs)), fmt::format("{} ({})", clock_name(runs), s.name), "", s.name, false,
+           [s](const RoundLine& l) { return l.virtual_s / s.size; }}};
 }
 
 std::vector<Curve> curves_of(std::span<const RunFolder> runs, const Across& across, const Value& value) {

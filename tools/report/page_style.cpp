@@ -49,6 +49,7 @@ svg text { font: 12px system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans
 .keys { color: var(--quiet); font-size: 13px; margin: 0 0 12px; }
 .key { display: inline-block; width: 12px; height: 12px; border-radius: 2px; margin: 0 5px 0 14px; vertical-align: -1px; }
 .keys > .key:first-child { margin-left: 0; }
+.triangle { color: var(--text); font-size: 9px; margin: 0 5px 0 14px; vertical-align: 1px; }
 .facts { display: flex; flex-wrap: wrap; gap: 8px 28px; margin: 0 0 12px; }
 .facts dt { color: var(--quiet); font-size: 13px; } .facts dd { margin: 0; font-weight: 600; }
 .of { margin: 0 0 8px; } .of .mark:not(:first-child) { margin-left: 18px; }

@@ -30,9 +30,10 @@ bool stands_out(std::span<const Figures> figures, std::size_t at, bool highest, 
 }
 
 std::string figures_table(std::span<const RunFolder> runs, std::span<const Figures> figures) {
+  const std::string clock = sentence(clock_name(runs));
   std::string html = "<div class=\"scroll\"><table>\n<thead><tr>";
   for (const char* name :
-       {"Run", "Strategy", "Rounds", "Final accuracy", "Best accuracy", "Mean of last 10", "Final loss", "Virtual time", "Sent up", "Sent down"})
+       {"Run", "Strategy", "Rounds", "Final accuracy", "Best accuracy", "Mean of last 10", "Final loss", clock.c_str(), "Sent up", "Sent down"})
     html += fmt::format("<th>{}</th>", name);
   html += "</tr></thead>\n<tbody>\n";
   for (std::size_t i = 0; i < runs.size(); ++i) {
@@ -54,7 +55,7 @@ std::string targets_table(std::span<const RunFolder> runs, std::span<const Figur
   std::string first = "<tr><th rowspan=\"2\">Until test accuracy</th>", second = "<tr>";
   for (const Reached& target : figures.front().reached) {
     first += fmt::format("<th colspan=\"3\" class=\"group\">{}</th>", fmt::format("{:.4g} %", 100 * target.accuracy));
-    second += "<th class=\"first\">rounds</th><th>traffic</th><th>virtual time</th>";
+    second += fmt::format("<th class=\"first\">rounds</th><th>traffic</th><th>{}</th>", clock_name(runs));
   }
   std::string html = "<div class=\"scroll\"><table>\n<thead>" + first + "</tr>\n" + second + "</tr></thead>\n<tbody>\n";
   for (std::size_t i = 0; i < runs.size(); ++i) {

@@ -22,8 +22,10 @@ constexpr std::uint64_t kSettingsBytesMax = 1 << 20, kMetricsBytesMax = std::uin
 constexpr int kDepthMax = 8;
 constexpr std::size_t kOwnMax = 64, kReasonsMax = 64;
 
-const std::set<std::string, std::less<>> kCommon{"round",      "virtual_s", "wall_s", "test_accuracy", "test_loss", "train_loss",
-                                                 "clients", "dropped",   "uplink_bytes", "downlink_bytes", "refused", "kept"};
+/// What a line has whatever the strategy.
+const std::set<std::string, std::less<>> kCommon{"round",        "virtual_s",      "wall_s",            "test_accuracy",       "test_loss",
+                                                 "train_loss",   "clients",        "dropped",           "refused",             "kept",
+                                                 "uplink_bytes", "downlink_bytes", "uplink_wire_bytes", "downlink_wire_bytes"};
 
 std::int64_t count(const JsonFields& fields, std::string_view key, std::int64_t least) {
   const std::int64_t value = fields.required_integer(key);
@@ -48,6 +50,8 @@ RoundLine parse_line(std::string_view text, const std::string& source) {
   line.virtual_s = amount(fields, "virtual_s");
   line.uplink_bytes = amount(fields, "uplink_bytes");
   line.downlink_bytes = amount(fields, "downlink_bytes");
+  for (const char* key : {"uplink_wire_bytes", "downlink_wire_bytes"})
+    if (fields.find(key)) line.wire_bytes += amount(fields, key);
   line.accuracy = fields.real("test_accuracy");
   if (line.accuracy) fields.require(*line.accuracy >= 0 && *line.accuracy <= 1, "test_accuracy", "= {}, expected 0 to 1", *line.accuracy);
   line.loss = fields.real("test_loss");

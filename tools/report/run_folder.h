@@ -17,6 +17,7 @@ namespace starling::tools {
 struct RoundLine {
   std::int64_t round = 0, clients = 0, dropped = 0;
   double virtual_s = 0, uplink_bytes = 0, downlink_bytes = 0;
+  double wire_bytes = 0;                             // both ways with frames; 0: not counted
   std::optional<double> accuracy, loss, train_loss;  // absent where not evaluated or not a number
   std::map<std::string, std::int64_t> refused;       // replies, by reason
   std::string kept;                                  // why the model stayed as it was; empty: it moved
