@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/tensor.h"
+#include "core/text/vocabulary.h"
 
 namespace starling::core {
 
@@ -29,12 +30,15 @@ struct Dataset {
   std::int64_t classes = 0;
   Examples train, test;
   std::vector<std::int32_t> owners;  // of each training example, where the data says whose it is
+  Vocabulary vocabulary;            // of texts that a model file can carry the tokens of; else none
 };
 
 struct DatasetOptions {
   std::string name;                 // one of dataset_names()
   std::filesystem::path folder;     // that holds the sets; empty: STARLING_DATA, then $XDG_DATA_HOME/starling
   std::int64_t train_max = 0;       // so many training examples at most, the first ones; 0: all
+  std::filesystem::path path = {};  // of "text": the folder of files; empty: that of the set
+  std::int64_t length = 128;        // of "text": characters of an example
 };
 
 /// Kind::usage for an unknown name; Kind::missing says where the set comes from; Kind::malformed names file and field.

@@ -11,6 +11,8 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/formats/safetensors.h"
+#include "core/models/load.h"
+#include "core/train/llama.h"
 #include "sim/simulator.h"
 #include "tools/command.h"
 #include "tools/experiment.h"
@@ -131,6 +133,8 @@ int run(const Options& options) {
   if (!options.out.empty()) {
     write_text(folder / "summary.json", summary.dump(2) + "\n");
     write_model(folder / "model.safetensors", e, *model->layout(), result.model);
+    if (e.model.name == "llama" && data.vocabulary.model != core::TokenizerModel::none)
+      core::save_gguf(folder / "model.gguf", core::trained_llama(shape, result.model, data.vocabulary), core::Type::f32);
   }
   if (options.json) {
     print_json(summary);
