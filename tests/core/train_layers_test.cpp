@@ -141,7 +141,8 @@ TEST_CASE("causal attention over several blocks of positions equals its equation
         for (std::int64_t i = 0; i < kSize; ++i) total[static_cast<std::size_t>(i)] += weight * at(v, other, kSize, i);
       }
       for (std::int64_t i = 0; i < kSize; ++i)
-        CHECK(static_cast<double>(found[static_cast<std::size_t>((row * 2 + head) * kSize + i)]) == doctest::Approx(total[static_cast<std::size_t>(i)] / sum).epsilon(1e-5));
+        CHECK(static_cast<double>(found[static_cast<std::size_t>((row * 2 + head) * kSize + i)]) ==
+              doctest::Approx(total[static_cast<std::size_t>(i)] / sum).epsilon(1e-5));
     }
   check_gradients(p, [&](Tape& t) { return along(t, run(t)); }, 2e-2);
 }
