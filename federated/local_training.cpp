@@ -45,13 +45,14 @@ LocalTrainer::Evaluation LocalTrainer::evaluate(std::span<const float> model, co
 }
 
 LocalTrainer::Evaluation LocalTrainer::evaluate(std::span<const float> model, const Selection& examples) {
-  constexpr std::size_t kBatch = 256;
+  // Of texts every token is a row.
+  const auto size = static_cast<std::size_t>(std::max<std::int64_t>(1, 256 / examples.data->labels_each));
   const std::span<const std::uint32_t> members = examples.members;
   std::copy(model.begin(), model.end(), parameters_.values.begin());
   Evaluation e;
   std::int64_t right = 0;
-  for (std::size_t at = 0; at < members.size(); at += kBatch) {
-    const core::Batch b = batch({examples.data, members.subspan(at, std::min(kBatch, members.size() - at))});
+  for (std::size_t at = 0; at < members.size(); at += size) {
+    const core::Batch b = batch({examples.data, members.subspan(at, std::min(size, members.size() - at))});
     evaluation_.begin(parameters_);
     const core::Var logits = model_.logits(evaluation_, b);
     const std::vector<std::int32_t> labels = model_.row_labels(b);

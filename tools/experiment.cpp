@@ -75,11 +75,16 @@ void walk(Experiment& e, Visitor& v) {
   v.whole("min_examples", e.partition.min_examples, 0, kMany);
   v.whole("merge", e.partition.merge, 1, kMany);
   v.number("noise", e.noise, 0, kMany);
+  v.whole("length", e.data.length, 1, 1 << 16);
   v.section("model");
   v.text("name", e.model.name);
   v.whole("width", e.model.width, 0, 1e6);
   v.whole("layers", e.model.layers, 0, 1000);
   v.whole("embedding", e.model.embedding, 0, 1e6);
+  v.whole("heads", e.model.heads, 0, 1e4);
+  v.whole("kv_heads", e.model.kv_heads, 0, 1e4);
+  v.whole("ffn", e.model.ffn, 0, 1e6);
+  v.whole("patch", e.model.patch, 0, 1e4);
   v.flag("slim", e.model.slim);
   v.section("client");
   v.whole("epochs", e.client.epochs, 1, 1e6);

@@ -13,7 +13,10 @@ constexpr std::string_view kSynthetic = "synthetic";
 }  // namespace
 
 Federation::Federation(Experiment experiment, std::filesystem::path data_folder, std::int64_t node, std::int64_t nodes) : experiment_(std::move(experiment)) {
-  if (!data_folder.empty()) experiment_.data.folder = std::move(data_folder);
+  if (!data_folder.empty()) {
+    if (experiment_.own_data) experiment_.data.path = data_folder;
+    experiment_.data.folder = std::move(data_folder);
+  }
   data_ = core::load_dataset(experiment_.data);
   if (experiment_.own_data) {
     if (node >= 0) clients_ = std::make_unique<federated::OwnData>(data_.train, node, nodes);
@@ -26,10 +29,10 @@ Federation::Federation(Experiment experiment, std::filesystem::path data_folder,
     federated::Attack(experiment_.attack, static_cast<std::int64_t>(parts_.size())).poison(parts_, data_.classes, data_.train);
     clients_ = std::make_unique<federated::PartitionedData>(data_.train, parts_);
   }
-  core::ModelOptions shape = experiment_.model;
-  shape.input = data_.input;
-  shape.classes = data_.classes;
-  model_ = core::make_model(shape);
+  shape_ = experiment_.model;
+  shape_.input = data_.input;
+  shape_.classes = data_.classes;
+  model_ = core::make_model(shape_);
 }
 
 std::unique_ptr<federated::ClientSide> make_client_side(const federated::ClientJob& job, const std::filesystem::path& data_folder) {

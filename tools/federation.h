@@ -23,12 +23,15 @@ class Federation final : public federated::ClientSide {
 
   const Experiment& experiment() const { return experiment_; }
   const core::Dataset& dataset() const { return data_; }
+  /// The model's options with what the data adds to them.
+  const core::ModelOptions& shape() const { return shape_; }
   /// Empty where the data is the nodes' own, or made client by client.
   const core::Partition& parts() const { return parts_; }
 
  private:
   Experiment experiment_;
   core::Dataset data_;
+  core::ModelOptions shape_;
   core::Partition parts_;
   std::unique_ptr<federated::ClientData> clients_;
   std::unique_ptr<core::TrainableModel> model_;

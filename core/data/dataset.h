@@ -10,6 +10,7 @@
 
 #include "core/data/synthetic.h"
 #include "core/tensor.h"
+#include "core/text/vocabulary.h"
 
 namespace starling::core {
 
@@ -31,15 +32,17 @@ struct Dataset {
   Examples train, test;
   std::vector<std::int32_t> owners;  // of each training example, where the data says whose it is
   bool made_per_client = false;     // `train` is empty: each client's examples are made from its number (synthetic.h)
+  Vocabulary vocabulary;            // of texts that a model file can carry the tokens of; else none
 };
 
 struct DatasetOptions {
   std::string name;                 // one of dataset_names()
   std::filesystem::path folder;     // that holds the sets; empty: STARLING_DATA, then $XDG_DATA_HOME/starling
   std::int64_t train_max = 0;       // so many training examples at most, the first ones; 0: all
-  std::filesystem::path path = {};  // of "folder": the user's own data, see folder.cpp
-  std::int64_t stride = 0;          // of texts: characters from one example to the next; 0: 10 (LEAF has 1)
+  std::filesystem::path path = {};  // of "folder": the user's own data, see folder.cpp; of "text": the files, empty: those of the set
+  std::int64_t stride = 0;          // of "shakespeare": characters from one example to the next; 0: 10 (LEAF has 1)
   SyntheticOptions synthetic = {};  // of "synthetic"
+  std::int64_t length = 128;        // of "text": characters of an example
 };
 
 /// Kind::usage for an unknown name; Kind::missing says where the set comes from; Kind::malformed names file and field.

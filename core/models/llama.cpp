@@ -1,11 +1,7 @@
-// The Llama family: how it is cut into slices, its cache, its two ends.
+// The Llama family: how it is cut into slices, its cache, its embedding.
 #include "core/models/llama.h"
 
-#include <vector>
-
 #include "core/error.h"
-#include "core/ops/matmul.h"
-#include "core/ops/norm.h"
 #include "core/quant/blocks.h"
 
 namespace starling::core {
@@ -83,12 +79,6 @@ void embed(const LlamaEnds& ends, std::span<const TokenId> tokens, std::span<flo
           ends.embedding.rows());
     dequantize(ends.embedding.type(), ends.embedding.row_bytes(tokens[i]), hidden.subspan(i * width, width));
   }
-}
-
-void logits(const LlamaEnds& ends, const LlamaConfig& config, std::span<const float> hidden, std::span<float> result, Pool& pool) {
-  std::vector<float> normed(hidden.size());
-  rms_norm(hidden, 1, ends.output_norm.floats(), config.norm_epsilon, normed, pool);
-  matmul(ends.output, normed, 1, result, pool);
 }
 
 }  // namespace starling::core

@@ -1,5 +1,5 @@
 // The Llama family (Touvron et al. 2023; grouped-query attention, SwiGLU, rotary embeddings): its
-// configuration, its weights, and its equation over an abstract Group.
+// configuration, its weights, and its forward pass over an abstract Group (the equation: llama_equation.h).
 #pragma once
 
 #include <cstdint>

@@ -1,10 +1,11 @@
-// The equation of a Llama block on one rank's slice:
-//   x = x + all_reduce(attend(norm(x)));  x = x + all_reduce(feed_forward(norm(x))).
+// Inference as a backend of the Llama equation, on one rank's slice: values lie in the workspace, the residual stream is
+// updated in place, keys and values enter the cache.
 #include <algorithm>
 #include <vector>
 
 #include "core/error.h"
 #include "core/models/llama.h"
+#include "core/models/llama_equation.h"
 #include "core/ops/attention.h"
 #include "core/ops/grid.h"
 #include "core/ops/matmul.h"
@@ -46,90 +47,161 @@ LlamaWorkspace::LlamaWorkspace(LlamaWorkspace&&) noexcept = default;
 namespace {
 
 using Buffers = LlamaWorkspace::Buffers;
+using Values = std::span<const float>;
 
-/// What every step of one call shares.
-struct Step {
-  const LlamaShard& shard;
-  std::int64_t rows, position;
-  KvCache& cache;
-  Buffers& buffers;
-  Group& group;
-  Pool& pool;
-
-  std::int64_t kv_heads() const { return shard.slice.kv_end - shard.slice.kv_begin; }
-  std::int64_t heads() const { return kv_heads() * (shard.config.heads / shard.config.kv_heads); }
-  std::int64_t ffn() const { return shard.slice.ffn_end - shard.slice.ffn_begin; }
-  template <class T>
-  std::span<T> take(std::vector<T>& buffer, std::int64_t columns) const {
-    return {buffer.data(), static_cast<std::size_t>(rows * columns)};
-  }
+/// A matrix, and where its product goes.
+struct Product {
+  const Tensor& matrix;
+  std::span<float> into;
 };
 
-void store_rows(const Step& s, std::int64_t layer) {
-  const auto size = static_cast<std::size_t>(s.shard.config.head_size);
-  std::size_t at = 0;
-  for (std::int64_t row = 0; row < s.rows; ++row)
-    for (std::int64_t head = 0; head < s.kv_heads(); ++head, at += size) {
-      const std::int64_t position = s.position + row;
-      quantize(s.cache.type(), std::span<const float>(s.buffers.key).subspan(at, size), s.cache.key(layer, head, position));
-      quantize(s.cache.type(), std::span<const float>(s.buffers.value).subspan(at, size), s.cache.value(layer, head, position));
-    }
-}
+/// A matrix whose columns are cut: its product is a sum of units of `unit` columns, of which the whole model has `count`.
+struct CutProduct {
+  const Tensor& matrix;
+  std::int64_t unit, count, layer;
+  const char* what;
+};
 
-/// The heads of this slice over the cache: {rows, heads * head_size}. Empty without heads.
-std::span<const float> attend(const Step& s, const LlamaBlock& block, std::int64_t layer, std::span<const float> x) {
-  const std::int64_t size = s.shard.config.head_size;
-  if (s.kv_heads() == 0) return {};
-  Buffers& b = s.buffers;
-  const auto query = s.take(b.query, s.heads() * size), heads = s.take(b.heads, s.heads() * size);
-  const auto key = s.take(b.key, s.kv_heads() * size), value = s.take(b.value, s.kv_heads() * size);
-  matmul(block.query, x, s.rows, query, s.pool);
-  matmul(block.key, x, s.rows, key, s.pool);
-  matmul(block.value, x, s.rows, value, s.pool);
-  rope(query, s.rows, s.heads(), size / 2, b.cosine, b.sine);
-  rope(key, s.rows, s.kv_heads(), size / 2, b.cosine, b.sine);
-  store_rows(s, layer);
-  const CacheView view{.type = s.cache.type(),
-                       .kv_heads = s.kv_heads(),
-                       .positions = s.cache.positions(),
-                       .head_size = size,
-                       .keys = s.cache.key(layer, 0, 0).data(),
-                       .values = s.cache.value(layer, 0, 0).data()};
-  attention(query, s.rows, s.heads(), s.position, view, heads, s.pool);
-  return heads;
-}
+class Inference {
+ public:
+  using Residual = std::span<float>;
+  using Weights = LlamaWeights<Values, Product, CutProduct>;
 
-std::span<const float> feed_forward(const Step& s, const LlamaBlock& block, std::span<const float> x) {
-  if (s.ffn() == 0) return {};
-  const auto gate = s.take(s.buffers.gate, s.ffn()), up = s.take(s.buffers.up, s.ffn());
-  matmul(block.gate, x, s.rows, gate, s.pool);
-  matmul(block.up, x, s.rows, up, s.pool);
-  swiglu(gate, up, s.pool);
-  return gate;
-}
+  Inference(const LlamaShard& shard, std::int64_t rows, std::int64_t position, KvCache& cache, Buffers& buffers, Group& group, Pool& pool)
+      : shard_(shard), config_(shard.config), rows_(rows), position_(position), cache_(cache), b_(buffers), group_(group), pool_(pool) {}
 
-/// x += the sum over all ranks of transpose(w) applied to their inner columns, in units of `unit` of which the
-/// whole model has `count`. A rank without columns adds zeros.
-void add_all(const Step& s, const Tensor& w, std::int64_t unit, std::int64_t count, std::span<const float> inner,
-             std::int64_t layer, const char* what, std::span<float> x) {
-  const auto total = s.take(s.buffers.total, s.shard.config.width);
-  if (s.shard.sum == Sum::fast) {
-    std::fill(total.begin(), total.end(), 0.0f);
-    if (!inner.empty()) matmul(w, inner, s.rows, total, s.pool);
-    s.group.all_reduce(total);
-  } else {
-    const auto parts = s.take(s.buffers.parts, s.shard.config.width);
-    std::fill(parts.begin(), parts.end(), 0.0);
-    if (!inner.empty()) {
-      const float largest = matmul_grid(w, unit, inner, s.rows, parts, s.pool);
-      check(largest <= grid_limit(count), Kind::unsupported,
-            "layer {}: a partial sum of the {} is {}, outside the exact range of {}; use --sum fast", layer, what, largest,
-            grid_limit(count));
-    }
-    s.group.all_reduce(parts, total);
+  Weights weights(std::int64_t layer) const {
+    const LlamaBlock& block = shard_.blocks[static_cast<std::size_t>(layer)];
+    const LlamaUnits unit = units(config_);
+    const std::int64_t ffn_units = (config_.ffn + unit.ffn_columns - 1) / unit.ffn_columns;
+    const std::int64_t q = heads() * config_.head_size, kv = kv_heads() * config_.head_size, ffn = shard_.slice.ffn_end - shard_.slice.ffn_begin;
+    return {.attention_norm = block.attention_norm.floats(),
+            .query = {block.query, take(b_.query, q)},
+            .key = {block.key, take(b_.key, kv)},
+            .value = {block.value, take(b_.value, kv)},
+            .attention_output = {block.attention_output, unit.attention_columns, config_.kv_heads, layer, "attention output"},
+            .ffn_norm = block.ffn_norm.floats(),
+            .gate = {block.gate, take(b_.gate, ffn)},
+            .up = {block.up, take(b_.up, ffn)},
+            .down = {block.down, unit.ffn_columns, ffn_units, layer, "feed-forward part"}};
   }
-  for (std::size_t i = 0; i < x.size(); ++i) x[i] += total[i];
-}
+
+  Values norm(Values x, Values gain) const {
+    const auto normed = take(b_.normed, config_.width);
+    rms_norm(x, rows_, gain, config_.norm_epsilon, normed, pool_);
+    return normed;
+  }
+
+  std::span<float> product(const Product& w, Values x) const {
+    matmul(w.matrix, x, rows_, w.into, pool_);
+    return w.into;
+  }
+
+  std::span<float> rotary(std::span<float> x) const {
+    const std::int64_t size = config_.head_size;
+    rope(x, rows_, static_cast<std::int64_t>(x.size()) / (rows_ * size), size / 2, b_.cosine, b_.sine);
+    return x;
+  }
+
+  /// The heads of this slice over the cache: {rows, heads * head_size}. Empty without heads.
+  Values attention(Values query, Values key, Values value, std::int64_t layer) const {
+    if (kv_heads() == 0) return {};
+    store_rows(key, value, layer);
+    const CacheView view{.type = cache_.type(),
+                         .kv_heads = kv_heads(),
+                         .positions = cache_.positions(),
+                         .head_size = config_.head_size,
+                         .keys = cache_.key(layer, 0, 0).data(),
+                         .values = cache_.value(layer, 0, 0).data()};
+    const auto result = take(b_.heads, heads() * config_.head_size);
+    core::attention(query, rows_, heads(), position_, view, result, pool_);
+    return result;
+  }
+
+  Values gated(std::span<float> gate, Values up) const {
+    if (!gate.empty()) swiglu(gate, up, pool_);
+    return gate;
+  }
+
+  /// Terms on the grid, or plain ones in `total` when `parts` is empty.
+  struct Terms {
+    std::span<double> parts;
+    std::span<float> total;
+  };
+  /// A rank without columns has zeros.
+  Terms partial(const CutProduct& w, Values x) const {
+    Terms terms{{}, take(b_.total, config_.width)};
+    if (shard_.sum == Sum::fast) {
+      std::fill(terms.total.begin(), terms.total.end(), 0.0f);
+      if (!x.empty()) matmul(w.matrix, x, rows_, terms.total, pool_);
+      return terms;
+    }
+    terms.parts = take(b_.parts, config_.width);
+    std::fill(terms.parts.begin(), terms.parts.end(), 0.0);
+    if (x.empty()) return terms;
+    const float largest = matmul_grid(w.matrix, w.unit, x, rows_, terms.parts, pool_);
+    check(largest <= grid_limit(w.count), Kind::unsupported,
+          "layer {}: a partial sum of the {} is {}, outside the exact range of {}; use --sum fast", w.layer, w.what, largest, grid_limit(w.count));
+    return terms;
+  }
+
+  Values all_reduce(const Terms& terms) const {
+    if (terms.parts.empty())
+      group_.all_reduce(terms.total);
+    else
+      group_.all_reduce(terms.parts, terms.total);
+    return terms.total;
+  }
+
+  Residual add(Residual x, Values y) const {
+    for (std::size_t i = 0; i < x.size(); ++i) x[i] += y[i];
+    return x;
+  }
+
+ private:
+  std::int64_t kv_heads() const { return shard_.slice.kv_end - shard_.slice.kv_begin; }
+  std::int64_t heads() const { return kv_heads() * (config_.heads / config_.kv_heads); }
+  template <class T>
+  std::span<T> take(std::vector<T>& buffer, std::int64_t columns) const {
+    return {buffer.data(), static_cast<std::size_t>(rows_ * columns)};
+  }
+
+  void store_rows(Values key, Values value, std::int64_t layer) const {
+    const auto size = static_cast<std::size_t>(config_.head_size);
+    std::size_t at = 0;
+    for (std::int64_t row = 0; row < rows_; ++row)
+      for (std::int64_t head = 0; head < kv_heads(); ++head, at += size) {
+        const std::int64_t position = position_ + row;
+        quantize(cache_.type(), key.subspan(at, size), cache_.key(layer, head, position));
+        quantize(cache_.type(), value.subspan(at, size), cache_.value(layer, head, position));
+      }
+  }
+
+  const LlamaShard& shard_;
+  const LlamaConfig& config_;
+  std::int64_t rows_, position_;
+  KvCache& cache_;
+  Buffers& b_;
+  Group& group_;
+  Pool& pool_;
+};
+
+/// The two operations of the head, for one row.
+struct Head {
+  const LlamaConfig& config;
+  Pool& pool;
+  std::vector<float> normed;
+
+  Values norm(Values x, Values gain) {
+    normed.resize(x.size());
+    rms_norm(x, 1, gain, config.norm_epsilon, normed, pool);
+    return normed;
+  }
+  Values product(const Product& w, Values x) const {
+    matmul(w.matrix, x, 1, w.into, pool);
+    return w.into;
+  }
+};
 
 }  // namespace
 
@@ -141,20 +213,14 @@ void forward_blocks(const LlamaShard& shard, std::span<float> hidden, std::int64
   ensure(static_cast<std::int64_t>(hidden.size()) == rows * config.width, "a residual stream of another size");
   ensure(static_cast<std::int64_t>(shard.blocks.size()) == config.layers, "another number of blocks than layers");
   Buffers& b = workspace.buffers();
-  const Step s{shard, rows, position, cache, b, group, pool};
-  const LlamaUnits unit = units(config);
-  const std::int64_t ffn_units = (config.ffn + unit.ffn_columns - 1) / unit.ffn_columns;
-  const auto normed = s.take(b.normed, config.width);
   rope_table(b.frequencies, position, rows, b.cosine, b.sine);
+  const Inference inference(shard, rows, position, cache, b, group, pool);
+  llama_blocks(inference, hidden, config.layers);
+}
 
-  for (std::int64_t layer = 0; layer < config.layers; ++layer) {
-    const LlamaBlock& block = shard.blocks[static_cast<std::size_t>(layer)];
-    rms_norm(hidden, rows, block.attention_norm.floats(), config.norm_epsilon, normed, pool);
-    add_all(s, block.attention_output, unit.attention_columns, config.kv_heads, attend(s, block, layer, normed), layer,
-            "attention output", hidden);
-    rms_norm(hidden, rows, block.ffn_norm.floats(), config.norm_epsilon, normed, pool);
-    add_all(s, block.down, unit.ffn_columns, ffn_units, feed_forward(s, block, normed), layer, "feed-forward part", hidden);
-  }
+void logits(const LlamaEnds& ends, const LlamaConfig& config, std::span<const float> hidden, std::span<float> result, Pool& pool) {
+  Head head{config, pool, {}};
+  llama_head(head, hidden, ends.output_norm.floats(), Product{ends.output, result});
 }
 
 }  // namespace starling::core

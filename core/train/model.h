@@ -26,9 +26,13 @@ struct ModelOptions {
   std::string name;
   Shape input;                   // of one example: {channels, height, width}, {features} or {length}
   std::int64_t classes = 10;     // of text: the vocabulary
-  std::int64_t width = 0;        // 0: the model's own; of recurrent layers
+  std::int64_t width = 0;        // 0: the model's own; of recurrent layers and transformers
   std::int64_t layers = 0;       // 0: the model's own
   std::int64_t embedding = 0;    // 0: the model's own
+  std::int64_t heads = 0;        // 0: the model's own; of transformers, as the next three
+  std::int64_t kv_heads = 0;     // 0: the model's own; of llama
+  std::int64_t ffn = 0;          // 0: the model's own; inner width of the feed-forward part
+  std::int64_t patch = 0;        // 0: the model's own; of vit-tiny, height and width
   bool slim = false;             // the smaller variant, where there is one
 };
 
@@ -36,9 +40,9 @@ class TrainableModel {
  public:
   virtual ~TrainableModel() = default;
   const std::shared_ptr<const ParameterLayout>& layout() const { return layout_; }
-  /// {rows, classes}, a row for every label of the batch.
+  /// {rows, classes}, a row for every entry of row_labels().
   virtual Var logits(Tape& t, const Batch& batch) const = 0;
-  /// The labels in the order of the rows of logits(), where that is not the batch's own.
+  /// The labels in the order of the rows of logits(), where that is not the batch's own; -1: the row does not count.
   virtual std::vector<std::int32_t> row_labels(const Batch& batch) const { return {batch.labels.begin(), batch.labels.end()}; }
 
  protected:

@@ -77,6 +77,12 @@ Var attention(Tape& t, Var q, Var k, Var v, std::int64_t heads, std::int64_t kv_
 /// Rotary position embedding of interleaved pairs (2p, 2p + 1) of every head, positions from 0. x {batch, length, ...}.
 Var rotary(Tape& t, Var x, std::int64_t head_size, float base);
 Var multiply(Tape& t, Var a, Var b);
+/// silu(gate) * up, the gated activation of Llama.
+Var swiglu(Tape& t, Var gate, Var up);
+/// `part` added to every block of its size: biases, learned positions.
+Var add_each(Tape& t, Var x, Var part);
+/// {batch, length, width} to {batch, width}: the mean over the length.
+Var mean_over_length(Tape& t, Var x);
 
 /// The mean over rows of -log softmax(logits)[label]. logits {rows, classes}; a label of -1 does not count.
 /// Kind::malformed for a label outside the classes.

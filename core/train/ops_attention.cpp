@@ -1,4 +1,5 @@
 // Softmax attention and rotary positions over whole sequences.
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -14,23 +15,90 @@ struct Heads {
   bool causal;
 
   std::int64_t group() const { return heads / kv_heads; }
-  /// Head `head` of sequence `b` of a value {batch, length, count * size}.
-  MatrixView view(const float* data, std::int64_t b, std::int64_t head, std::int64_t count) const {
-    return {data + (b * length * count + head) * size, length, size, count * size, 1};
+  /// Positions [first, first + count) of head `head` of sequence `b` of a value {batch, length, heads_of_it * size}.
+  MatrixView view(const float* data, std::int64_t b, std::int64_t head, std::int64_t heads_of_it, std::int64_t first, std::int64_t count) const {
+    return {data + ((b * length + first) * heads_of_it + head) * size, count, size, heads_of_it * size, 1};
   }
-  float* place(float* data, std::int64_t b, std::int64_t head, std::int64_t count) const {
-    return data + (b * length * count + head) * size;
+  float* place(float* data, std::int64_t b, std::int64_t head, std::int64_t heads_of_it, std::int64_t first) const {
+    return data + ((b * length + first) * heads_of_it + head) * size;
   }
-  std::int64_t scores() const { return length * length; }
   float scale() const { return 1 / std::sqrt(static_cast<float>(size)); }
 };
 
+/// Positions that attend together, to the first `seen` ones; their weights {rows, seen} lie at `offset` of their head's.
+struct Block {
+  std::int64_t first, rows, seen, offset;
+};
+
+/// A causal position needs no scores of later ones: the blocks grow.
+Block block_of(const Heads& h, std::int64_t index) {
+  constexpr std::int64_t kRows = 32;
+  if (!h.causal) return {0, h.length, h.length, 0};
+  const std::int64_t first = index * kRows, rows = std::min(kRows, h.length - first);
+  return {first, rows, first + rows, kRows * kRows * (index * (index + 1) / 2)};
+}
+
+std::int64_t weights_each(const Heads& h) {
+  for (std::int64_t index = 0;; ++index)
+    if (const Block b = block_of(h, index); b.seen == h.length) return b.offset + b.rows * b.seen;
+}
+
 Heads heads_of(const Tape& t, Var q, Var k, Var v, std::int64_t heads, std::int64_t kv_heads, bool causal) {
   const Shape& shape = t.shape(q);
-  ensure(shape.size() == 3 && heads > 0 && kv_heads > 0 && heads % kv_heads == 0 && shape[2] % heads == 0, "heads do not divide the width");
+  ensure(shape.size() == 3 && shape[1] > 0 && heads > 0 && kv_heads > 0 && heads % kv_heads == 0 && shape[2] % heads == 0,
+         "heads do not divide the width");
   const Heads h{shape[0], shape[1], heads, kv_heads, shape[2] / heads, causal};
   ensure(t.shape(k) == Shape{h.batch, h.length, kv_heads * h.size} && t.shape(v) == t.shape(k), "keys and values of another shape");
   return h;
+}
+
+struct Inputs {
+  const float *q, *k, *v;
+};
+
+/// Head `i` of all sequences: its weights and its part of `out`.
+void attend(const Heads& h, const Inputs& in, std::int64_t i, float* weights, float* out, Pool& pool) {
+  const std::int64_t b = i / h.heads, head = i % h.heads, kv = head / h.group();
+  Block block{};
+  for (std::int64_t index = 0; block.seen < h.length; ++index) {
+    block = block_of(h, index);
+    float* w = weights + block.offset;
+    const std::span<float> all(w, static_cast<std::size_t>(block.rows * block.seen));
+    gemm_alone(h.view(in.q, b, head, h.heads, block.first, block.rows), transposed(h.view(in.k, b, kv, h.kv_heads, 0, block.seen)), w, block.seen, false);
+    scale(h.scale(), all, all);
+    for (std::int64_t row = 0; h.causal && row < block.rows; ++row)
+      std::fill(w + row * block.seen + block.first + row + 1, w + (row + 1) * block.seen, -std::numeric_limits<float>::infinity());
+    softmax(all, block.seen, all, pool);
+    gemm_alone(row_major(w, block.rows, block.seen), h.view(in.v, b, kv, h.kv_heads, 0, block.seen), h.place(out, b, head, h.heads, block.first),
+               h.heads * h.size, false);
+  }
+}
+
+struct Gradients {
+  float *q, *k, *v;
+};
+
+/// Adds what head `i` gives; `d` has room for the weights of one block.
+void attend_backward(const Heads& h, const Inputs& in, std::int64_t i, const float* weights, const float* dy, float* d, const Gradients& to) {
+  const std::int64_t b = i / h.heads, head = i % h.heads, kv = head / h.group();
+  Block block{};
+  for (std::int64_t index = 0; block.seen < h.length; ++index) {
+    block = block_of(h, index);
+    const MatrixView w = row_major(weights + block.offset, block.rows, block.seen), slopes = row_major(d, block.rows, block.seen);
+    const MatrixView d_out = h.view(dy, b, head, h.heads, block.first, block.rows);
+    gemm_alone(transposed(w), d_out, h.place(to.v, b, kv, h.kv_heads, 0), h.kv_heads * h.size, true);
+    gemm_alone(d_out, transposed(h.view(in.v, b, kv, h.kv_heads, 0, block.seen)), d, block.seen, false);
+    const auto n = static_cast<std::size_t>(block.seen);
+    for (std::int64_t row = 0; row < block.rows; ++row) {
+      float* slope = d + row * block.seen;
+      const float* weight = w.data + row * block.seen;
+      const float mean = dot({slope, n}, {weight, n});
+      for (std::size_t j = 0; j < n; ++j) slope[j] = h.scale() * weight[j] * (slope[j] - mean);
+    }
+    gemm_alone(slopes, h.view(in.k, b, kv, h.kv_heads, 0, block.seen), h.place(to.q, b, head, h.heads, block.first), h.heads * h.size, true);
+    gemm_alone(transposed(slopes), h.view(in.q, b, head, h.heads, block.first, block.rows), h.place(to.k, b, kv, h.kv_heads, 0), h.kv_heads * h.size,
+               true);
+  }
 }
 
 }  // namespace
@@ -38,56 +106,35 @@ Heads heads_of(const Tape& t, Var q, Var k, Var v, std::int64_t heads, std::int6
 Var attention(Tape& t, Var q, Var k, Var v, std::int64_t heads, std::int64_t kv_heads, bool causal) {
   const Heads h = heads_of(t, q, k, v, heads, kv_heads, causal);
   const Var y = t.make(t.shape(q), t.wants(q) || t.wants(k) || t.wants(v));
-  float* weights = t.arena().floats(static_cast<std::size_t>(h.batch * h.heads * h.scores()));
-  const float *qs = t.value(q).data(), *ks = t.value(k).data(), *vs = t.value(v).data();
+  const Arena::Mark before = t.arena().mark();
+  const std::int64_t each = weights_each(h);
+  float* weights = t.arena().floats(static_cast<std::size_t>(h.batch * h.heads * each));
+  const Inputs in{t.value(q).data(), t.value(k).data(), t.value(v).data()};
   float* out = t.value(y).data();
   const auto forward = [&](std::int64_t begin, std::int64_t end) {
     Pool mine(1);
-    for (std::int64_t i = begin; i < end; ++i) {
-      const std::int64_t b = i / h.heads, head = i % h.heads, kv = head / h.group();
-      float* w = weights + i * h.scores();
-      const std::span<float> all(w, static_cast<std::size_t>(h.scores()));
-      gemm_alone(h.view(qs, b, head, h.heads), transposed(h.view(ks, b, kv, h.kv_heads)), w, h.length, false);
-      scale(h.scale(), all, all);
-      for (std::int64_t row = 0; h.causal && row < h.length; ++row)
-        std::fill(w + row * h.length + row + 1, w + (row + 1) * h.length, -std::numeric_limits<float>::infinity());
-      softmax(all, h.length, all, mine);
-      gemm_alone(row_major(w, h.length, h.length), h.view(vs, b, kv, h.kv_heads), h.place(out, b, head, h.heads), h.heads * h.size, false);
-    }
+    for (std::int64_t i = begin; i < end; ++i) attend(h, in, i, weights + i * each, out, mine);
   };
   t.pool().parallel_for(h.batch * h.heads, 1, std::ref(forward));
-  if (t.wants(y))
-    t.on_backward([=](Tape& tape) {
-      for (const Var input : {q, k, v}) tape.gradient(input);
-      Arena& arena = tape.arena();
-      const float *q_in = tape.value(q).data(), *k_in = tape.value(k).data(), *v_in = tape.value(v).data();
-      const float* dy = tape.gradient(y).data();
-      float *dq = tape.gradient(q).data(), *dk = tape.gradient(k).data(), *dv = tape.gradient(v).data();
-      const Arena::Mark mark = arena.mark();
-      float* d_weights = arena.floats(static_cast<std::size_t>(h.batch * h.kv_heads * h.scores()));
-      // Heads that share keys and values add to the same gradients: one after the other.
-      const auto backward = [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t i = begin; i < end; ++i)
-          for (std::int64_t member = 0; member < h.group(); ++member) {
-            const std::int64_t b = i / h.kv_heads, kv = i % h.kv_heads, head = kv * h.group() + member;
-            const float* w = weights + (b * h.heads + head) * h.scores();
-            float* d = d_weights + i * h.scores();
-            const MatrixView d_out = h.view(dy, b, head, h.heads);
-            gemm_alone(transposed(row_major(w, h.length, h.length)), d_out, h.place(dv, b, kv, h.kv_heads), h.kv_heads * h.size, true);
-            gemm_alone(d_out, transposed(h.view(v_in, b, kv, h.kv_heads)), d, h.length, false);
-            for (std::int64_t row = 0; row < h.length; ++row) {
-              const auto n = static_cast<std::size_t>(h.length);
-              const float mean = dot({d + row * h.length, n}, {w + row * h.length, n});
-              for (std::int64_t j = row * h.length; j < (row + 1) * h.length; ++j) d[j] = h.scale() * w[j] * (d[j] - mean);
-            }
-            gemm_alone(row_major(d, h.length, h.length), h.view(k_in, b, kv, h.kv_heads), h.place(dq, b, head, h.heads), h.heads * h.size, true);
-            gemm_alone(transposed(row_major(d, h.length, h.length)), h.view(q_in, b, head, h.heads), h.place(dk, b, kv, h.kv_heads),
-                       h.kv_heads * h.size, true);
-          }
-      };
-      tape.pool().parallel_for(h.batch * h.kv_heads, 1, std::ref(backward));
-      arena.release(mark);
-    });
+  if (!t.wants(y)) {
+    t.arena().release(before);
+    return y;
+  }
+  t.on_backward([=](Tape& tape) {
+    const Gradients to{tape.gradient(q).data(), tape.gradient(k).data(), tape.gradient(v).data()};
+    const float* dy = tape.gradient(y).data();
+    Arena& arena = tape.arena();
+    const Arena::Mark mark = arena.mark();
+    const std::int64_t room = block_of(h, 0).rows * h.length;
+    float* d = arena.floats(static_cast<std::size_t>(h.batch * h.kv_heads * room));
+    // Heads that share keys and values add to the same gradients: one after the other.
+    const auto backward = [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i)
+        for (std::int64_t head = i * h.group(); head < (i + 1) * h.group(); ++head) attend_backward(h, in, head, weights + head * each, dy, d + i * room, to);
+    };
+    tape.pool().parallel_for(h.batch * h.kv_heads, 1, std::ref(backward));
+    arena.release(mark);
+  });
   return y;
 }
 

@@ -1,5 +1,5 @@
-// Batch, group, layer and root-mean-square normalisation. All but the last are one thing: groups of values share a mean
-// and a variance, and each value belongs to a channel with a gain and a bias.
+// Batch, group and layer normalisation are one thing: groups of values share a mean and a variance, and each value
+// belongs to a channel with a gain and a bias.
 #include <cmath>
 
 #include "core/train/ops.h"
@@ -113,27 +113,25 @@ namespace {
 
 /// Groups of `size` neighbours share their moments; value i of a group has gain and bias number channel(group, i).
 template <class Channel>
-Var neighbour_norm(Tape& t, Var x, Var gain, Var bias, std::int64_t size, float epsilon, bool centred, Channel channel) {
+Var neighbour_norm(Tape& t, Var x, Var gain, Var bias, std::int64_t size, float epsilon, Channel channel) {
   const std::int64_t groups = t.size(x) / size;
-  const bool biased = bias.id >= 0;
   const Var y = t.make(t.shape(x), t.wants(x) || t.wants(gain));
   float* means = t.arena().floats(static_cast<std::size_t>(groups));
   float* scales = t.arena().floats(static_cast<std::size_t>(groups));
   const float* in = t.value(x).data();
   float* out = t.value(y).data();
   const float* g = t.value(gain).data();
-  const float* b = biased ? t.value(bias).data() : nullptr;
+  const float* b = t.value(bias).data();
   const auto count = static_cast<double>(size);
   const auto forward = [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t k = begin; k < end; ++k) {
       const float* from = in + k * size;
-      Moments m = moments([&](auto visit) { visit(from, size); }, count);
-      if (!centred) m = {0, m.variance + m.mean * m.mean};
+      const Moments m = moments([&](auto visit) { visit(from, size); }, count);
       means[k] = static_cast<float>(m.mean);
       scales[k] = static_cast<float>(1 / std::sqrt(m.variance + static_cast<double>(epsilon)));
       for (std::int64_t i = 0; i < size; ++i) {
         const std::int64_t c = channel(k, i);
-        out[k * size + i] = (from[i] - means[k]) * scales[k] * g[c] + (b ? b[c] : 0.0f);
+        out[k * size + i] = (from[i] - means[k]) * scales[k] * g[c] + b[c];
       }
     }
   };
@@ -144,13 +142,13 @@ Var neighbour_norm(Tape& t, Var x, Var gain, Var bias, std::int64_t size, float 
       const float* dy = tape.gradient(y).data();
       const float* gains = tape.value(gain).data();
       float* dgain = tape.gradient(gain).data();
-      float* dbias = biased ? tape.gradient(bias).data() : nullptr;
+      float* dbias = tape.gradient(bias).data();
       // One thread: every group adds to the same gains.
       for (std::int64_t k = 0; k < groups; ++k)
         for (std::int64_t i = 0; i < size; ++i) {
           const std::int64_t at = k * size + i, c = channel(k, i);
           dgain[c] += dy[at] * (xs[at] - means[k]) * scales[k];
-          if (dbias) dbias[c] += dy[at];
+          dbias[c] += dy[at];
         }
       if (!tape.wants(x)) return;
       float* dx = tape.gradient(x).data();
@@ -162,7 +160,7 @@ Var neighbour_norm(Tape& t, Var x, Var gain, Var bias, std::int64_t size, float 
             sum += d;
             product += d * static_cast<double>((xs[k * size + i] - means[k]) * scales[k]);
           }
-          const float centre = centred ? static_cast<float>(sum / count) : 0.0f, lean = static_cast<float>(product / count);
+          const float centre = static_cast<float>(sum / count), lean = static_cast<float>(product / count);
           for (std::int64_t i = 0; i < size; ++i) {
             const std::int64_t at = k * size + i;
             dx[at] += scales[k] * (dy[at] * gains[channel(k, i)] - centre - lean * (xs[at] - means[k]) * scales[k]);
@@ -180,20 +178,14 @@ Var group_norm(Tape& t, Var x, Var gain, Var bias, std::int64_t groups, float ep
   const Layout l = image_layout(t, x);
   ensure(groups > 0 && l.channels % groups == 0 && t.size(gain) == l.channels && t.size(bias) == l.channels, "groups do not divide the channels");
   const std::int64_t channels = l.channels / groups, inner = l.inner;
-  return neighbour_norm(t, x, gain, bias, channels * inner, epsilon, true,
+  return neighbour_norm(t, x, gain, bias, channels * inner, epsilon,
                         [=](std::int64_t k, std::int64_t i) { return k % groups * channels + i / inner; });
 }
 
 Var layer_norm(Tape& t, Var x, Var gain, Var bias, float epsilon) {
   const std::int64_t size = t.shape(x).back();
   ensure(t.size(gain) == size && t.size(bias) == size, "a layer norm of another width");
-  return neighbour_norm(t, x, gain, bias, size, epsilon, true, [](std::int64_t, std::int64_t i) { return i; });
-}
-
-Var rms_norm(Tape& t, Var x, Var gain, float epsilon) {
-  const std::int64_t size = t.shape(x).back();
-  ensure(t.size(gain) == size, "a norm of another width");
-  return neighbour_norm(t, x, gain, Var{}, size, epsilon, false, [](std::int64_t, std::int64_t i) { return i; });
+  return neighbour_norm(t, x, gain, bias, size, epsilon, [](std::int64_t, std::int64_t i) { return i; });
 }
 
 }  // namespace starling::core

@@ -50,7 +50,7 @@ OptimizerOptions optimizer(const std::string& name) {
 TEST_CASE("training steps equal PyTorch's") {
   std::ifstream in(std::filesystem::path(STARLING_SOURCE_DIR) / "tests/golden/train.json");
   const auto golden = nlohmann::json::parse(in);
-  REQUIRE(golden.at("cases").size() == 11);
+  REQUIRE(golden.at("cases").size() == 13);
   for (const auto& c : golden.at("cases")) {
     const auto name = c.at("model").get<std::string>(), how = c.at("optimizer").get<std::string>();
     CAPTURE(name);
@@ -59,10 +59,19 @@ TEST_CASE("training steps equal PyTorch's") {
     options.name = name;
     options.input = c.at("shape").get<Shape>();
     options.slim = name == "vgg9";
-    const bool text = name == "char-lstm";
+    const bool text = name == "char-lstm" || name == "llama";
     if (text) {
       options.classes = 20;
       options.width = 32;
+    }
+    if (name == "llama") {
+      options.layers = 2;
+      options.heads = 4;
+      options.kv_heads = 2;
+    }
+    if (name == "vit-tiny") {
+      options.width = 32;
+      options.layers = 2;
     }
     const auto model = make_model(options);
     Parameters p(model->layout());

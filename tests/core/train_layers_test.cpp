@@ -119,6 +119,52 @@ TEST_CASE("attention has the right gradients and looks only back") {
   CHECK(std::equal(before.begin() + 5 * 8, before.end(), after.begin() + 5 * 8));
 }
 
+TEST_CASE("causal attention over several blocks of positions equals its equation, and has the right gradients") {
+  constexpr std::int64_t kLength = 70, kSize = 4;
+  tests::Model m;
+  const auto q = m.add("q", {1, kLength, 2 * kSize}), k = m.add("k", {1, kLength, kSize}), v = m.add("v", {1, kLength, kSize});
+  auto p = m.parameters();
+  const auto run = [&](Tape& t) { return attention(t, t.parameter(q), t.parameter(k), t.parameter(v), 2, 1, true); };
+  const auto found = values_of(p, true, run);
+  const auto at = [&](std::size_t entry, std::int64_t row, std::int64_t columns, std::int64_t column) {
+    return static_cast<double>(p.value(entry)[static_cast<std::size_t>(row * columns + column)]);
+  };
+  for (const std::int64_t row : {0, 31, 32, 63, 64, 69})
+    for (std::int64_t head = 0; head < 2; ++head) {
+      std::vector<double> total(kSize);
+      double sum = 0;
+      for (std::int64_t other = 0; other <= row; ++other) {
+        double score = 0;
+        for (std::int64_t i = 0; i < kSize; ++i) score += at(q, row, 2 * kSize, head * kSize + i) * at(k, other, kSize, i);
+        const double weight = std::exp(score / 2);
+        sum += weight;
+        for (std::int64_t i = 0; i < kSize; ++i) total[static_cast<std::size_t>(i)] += weight * at(v, other, kSize, i);
+      }
+      for (std::int64_t i = 0; i < kSize; ++i)
+        CHECK(static_cast<double>(found[static_cast<std::size_t>((row * 2 + head) * kSize + i)]) ==
+              doctest::Approx(total[static_cast<std::size_t>(i)] / sum).epsilon(1e-5));
+    }
+  check_gradients(p, [&](Tape& t) { return along(t, run(t)); }, 2e-2);
+}
+
+TEST_CASE("what transformers are made of has the right values and gradients") {
+  tests::Model m;
+  const auto x = m.add("x", {2, 3, 21}), gain = m.add("gain", {21}), gate = m.add("gate", {2, 19}, 2.0), up = m.add("up", {2, 19}), part = m.add("part", {3, 21});
+  auto p = m.parameters();
+  check_gradients(p, [&](Tape& t) { return along(t, rms_norm(t, t.parameter(x), t.parameter(gain))); }, 1e-2);
+  check_gradients(p, [&](Tape& t) { return along(t, swiglu(t, t.parameter(gate), t.parameter(up))); });
+  check_gradients(p, [&](Tape& t) { return along(t, mean_over_length(t, add_each(t, t.parameter(x), t.parameter(part)))); });
+  const auto gated = values_of(p, true, [&](Tape& t) { return swiglu(t, t.parameter(gate), t.parameter(up)); });
+  for (std::size_t i = 0; i < gated.size(); ++i) {
+    const double g = static_cast<double>(p.value(gate)[i]);
+    CHECK(static_cast<double>(gated[i]) == doctest::Approx(g / (1 + std::exp(-g)) * static_cast<double>(p.value(up)[i])).epsilon(1e-6));
+  }
+  const auto mean = values_of(p, true, [&](Tape& t) { return mean_over_length(t, add_each(t, t.parameter(x), t.parameter(part))); });
+  double expected = 0;
+  for (std::size_t row = 0; row < 3; ++row) expected += static_cast<double>(p.value(x)[(3 + row) * 21 + 5] + p.value(part)[row * 21 + 5]) / 3;
+  CHECK(static_cast<double>(mean[21 + 5]) == doctest::Approx(expected).epsilon(1e-6));
+}
+
 TEST_CASE("embeddings, products and dropout have the right gradients") {
   tests::Model m;
   const auto table = m.add("table", {7, 4}), w = m.add("w", {3, 4});

@@ -33,7 +33,7 @@ float loss_after(const ModelOptions& o, int steps, const OptimizerOptions& how, 
   Pool pool(2);
   Tape tape(pool, true, true);
   const auto optimizer = make_optimizer(how);
-  const bool text = o.name == "char-lstm";
+  const bool text = o.name == "char-lstm" || o.name == "llama";
   constexpr std::int64_t kBatch = 8, kLength = 12;
   std::vector<std::int32_t> labels, tokens;
   std::vector<float> values;
@@ -77,6 +77,10 @@ TEST_CASE("models have the number of parameters that the literature gives") {
   leaf.layers = 2;
   leaf.width = 256;
   CHECK(learned(leaf) == 817'872);
+  // Per block 4 D^2 + 4 D^2 matrices of width 64, 8 biases, 4 norm vectors.
+  CHECK(learned(options("vit-tiny", {3, 32, 32})) == 3136 + 64 * 64 + 4 * (8 * 64 * 64 + 7 * 64 + 4 * 64) + 2 * 64 + 650);
+  // Per block D^2 twice, D^2 / 2 twice, 3 D * 352; two norms.
+  CHECK(learned(options("llama", {128}, 260)) == 2 * 260 * 128 + 128 + 4 * (3 * 128 * 128 + 3 * 128 * 352 + 2 * 128));
 }
 
 TEST_CASE("every model learns a batch by heart, with every optimiser") {
@@ -93,6 +97,11 @@ TEST_CASE("every model learns a batch by heart, with every optimiser") {
   adam.name = "adam";
   CHECK(loss_after(slim, 150, adam, 3e-3) < 0.5f);
   CHECK(loss_after(options("char-lstm", {12}, 20), 60, adam, 1e-2) < 0.5f);
+  CHECK(loss_after(options("vit-tiny", {1, 28, 28}), 60, adam, 2e-3) < 0.5f);
+  ModelOptions llama = options("llama", {12}, 20);
+  llama.width = 64;
+  llama.layers = 2;
+  CHECK(loss_after(llama, 60, adam, 1e-2) < 0.5f);
   for (const std::string_view name : optimizer_names()) {
     CAPTURE(name);
     OptimizerOptions o;
@@ -104,6 +113,13 @@ TEST_CASE("every model learns a batch by heart, with every optimiser") {
 TEST_CASE("what a model cannot be is said by name") {
   CHECK_THROWS_WITH_AS(make_model(options("lenet6", {1, 28, 28})), doctest::Contains("model 'lenet6' is unknown; known: logistic mlp lenet5"), Error);
   CHECK_THROWS_WITH_AS(make_model(options("lenet5", {784})), doctest::Contains("expected images of at least 16x16"), Error);
+  CHECK_THROWS_WITH_AS(make_model(options("llama", {1, 28, 28})), doctest::Contains("examples of 1x28x28, expected texts"), Error);
+  ModelOptions wrong = options("llama", {128}, 260);
+  wrong.heads = 3;
+  CHECK_THROWS_WITH_AS(make_model(wrong), doctest::Contains("3 heads of an even size do not divide the width 128"), Error);
+  wrong = options("vit-tiny", {3, 32, 32});
+  wrong.patch = 5;
+  CHECK_THROWS_WITH_AS(make_model(wrong), doctest::Contains("patch 5 does not divide images of 32x32"), Error);
   OptimizerOptions o;
   o.name = "sdg";
   CHECK_THROWS_WITH_AS(make_optimizer(o), doctest::Contains("optimizer 'sdg' is unknown; known: sgd adam"), Error);

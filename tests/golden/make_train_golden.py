@@ -25,7 +25,7 @@ def numbers(name, count, scale, centre=0.0):
 def fill(model):
     with torch.no_grad():
         for name, p in model.named_parameters():
-            norm = "bn" in name and name.endswith("weight")
+            norm = ("bn" in name or "norm" in name) and name.endswith("weight")
             fan_in = p[0].numel() if p.dim() > 1 else 400
             values = numbers(name, p.numel(), 0.1 if norm else 1.5 / math.sqrt(fan_in), 1.0 if norm else 0.0)
             p.copy_(torch.from_numpy(values).view_as(p))
@@ -113,13 +113,102 @@ class CharLstm(nn.Module):
         return self.fc(self.lstm(self.embedding(ids.t()))[0]).flatten(0, 1)
 
 
+class RmsNorm(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+
+    def forward(self, x):
+        return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-5) * self.weight
+
+
+class LlamaBlock(nn.Module):
+    """Parameters have the names and the rotary pairs (2p, 2p + 1) of GGUF."""
+
+    def __init__(self, width, heads, kv_heads, ffn):
+        super().__init__()
+        self.heads, self.kv_heads, self.size = heads, kv_heads, width // heads
+        self.attn_norm, self.ffn_norm = RmsNorm(width), RmsNorm(width)
+        self.attn_q = nn.Linear(width, width, bias=False)
+        self.attn_k = nn.Linear(width, kv_heads * self.size, bias=False)
+        self.attn_v = nn.Linear(width, kv_heads * self.size, bias=False)
+        self.attn_output = nn.Linear(width, width, bias=False)
+        self.ffn_gate = nn.Linear(width, ffn, bias=False)
+        self.ffn_up = nn.Linear(width, ffn, bias=False)
+        self.ffn_down = nn.Linear(ffn, width, bias=False)
+
+    def rotate(self, x):  # {batch, length, heads, size}, pairs as complex numbers
+        angles = torch.outer(torch.arange(x.shape[1]), 10000.0 ** (-torch.arange(0, self.size, 2) / self.size))
+        turned = torch.view_as_complex(x.reshape(*x.shape[:-1], -1, 2)) * torch.polar(torch.ones_like(angles), angles)[:, None]
+        return torch.view_as_real(turned).flatten(-2)
+
+    def forward(self, x):
+        batch, length, width = x.shape
+        n = self.attn_norm(x)
+        q = self.rotate(self.attn_q(n).view(batch, length, self.heads, self.size)).transpose(1, 2)
+        k = self.rotate(self.attn_k(n).view(batch, length, self.kv_heads, self.size)).transpose(1, 2)
+        v = self.attn_v(n).view(batch, length, self.kv_heads, self.size).transpose(1, 2)
+        share = self.heads // self.kv_heads
+        k, v = k.repeat_interleave(share, 1), v.repeat_interleave(share, 1)
+        seen = F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).reshape(batch, length, width)
+        x = x + self.attn_output(seen)
+        n = self.ffn_norm(x)
+        return x + self.ffn_down(F.silu(self.ffn_gate(n)) * self.ffn_up(n))
+
+
+class Llama(nn.Module):
+    def __init__(self, vocabulary=20, width=32, layers=2, heads=4, kv_heads=2, ffn=96):
+        super().__init__()
+        self.token_embd = nn.Embedding(vocabulary, width)
+        self.blk = nn.ModuleList(LlamaBlock(width, heads, kv_heads, ffn) for _ in range(layers))
+        self.output_norm, self.output = RmsNorm(width), nn.Linear(width, vocabulary, bias=False)
+
+    def forward(self, ids):
+        x = self.token_embd(ids)
+        for block in self.blk:
+            x = block(x)
+        return self.output(self.output_norm(x)).flatten(0, 1)
+
+
+class VitBlock(nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.heads = heads
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.query, self.key, self.value, self.output = (nn.Linear(width, width) for _ in range(4))
+        self.up, self.down = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
+
+    def forward(self, x):
+        n = self.norm1(x)
+        q, k, v = (f(n).unflatten(-1, (self.heads, -1)).transpose(1, 2) for f in (self.query, self.key, self.value))
+        x = x + self.output(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(-2))
+        return x + self.down(F.gelu(self.up(self.norm2(x))))
+
+
+class VitTiny(nn.Module):
+    def __init__(self, width=32, layers=2, heads=4, size=4):
+        super().__init__()
+        self.size = size
+        self.patch, self.position = nn.Linear(size * size, width), nn.Parameter(torch.zeros(49, width))
+        self.blocks = nn.ModuleList(VitBlock(width, heads) for _ in range(layers))
+        self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, 10)
+
+    def forward(self, x):
+        x = F.unfold(x, self.size, stride=self.size).transpose(1, 2)  # {batch, patches, channels * size * size}
+        x = self.patch(x) + self.position
+        for block in self.blocks:
+            x = block(x)
+        return self.head(self.norm(x).mean(1))
+
+
 def run(name, model, shape, optimizer):
     fill(model)
     opt = optimizer([p for _, p in model.named_parameters()])
     length = 12
-    if name == "char-lstm":
+    if name in ("char-lstm", "llama"):
         x = torch.tensor([[(b + i * i) % 20 for i in range(length)] for b in range(BATCH)])
-        y = torch.tensor([[(b + (i + 1) ** 2) % 20 for i in range(length)] for b in range(BATCH)]).t().flatten()
+        y = torch.tensor([[(b + (i + 1) ** 2) % 20 for i in range(length)] for b in range(BATCH)])
+        y = y.t().flatten() if name == "char-lstm" else y.flatten()
     else:
         count = BATCH * math.prod(shape)
         x = torch.from_numpy(np.array([math.sin(0.1 * i) for i in range(count)]).astype(np.float32)).view(BATCH, *shape)
@@ -154,6 +243,8 @@ cases += [
     dict(run("vgg9", Vgg9Slim(), (3, 16, 16), lambda p: torch.optim.SGD(p, lr=1e-6)), optimizer="sgd"),
     dict(run("resnet8", ResNet8(), (3, 16, 16), SGD), optimizer="sgd"),
     dict(run("char-lstm", CharLstm(), (12,), SGD), optimizer="sgd"),
+    dict(run("llama", Llama(), (12,), OPTIMIZERS["adamw"]), optimizer="adamw"),
+    dict(run("vit-tiny", VitTiny(), (1, 28, 28), OPTIMIZERS["adamw"]), optimizer="adamw"),
 ]
 path = pathlib.Path(__file__).parent / "train.json"
 path.write_text(json.dumps({"torch": torch.__version__.split("+")[0], "cases": cases}, indent=1) + "\n")

@@ -61,6 +61,21 @@ TEST_CASE("an experiment runs, learns, fills its folder, and gives the same bits
   CHECK(contains(twice.err, "holds a run already"));
 }
 
+TEST_CASE("owners of four texts train a llama that the program can run") {
+  const tests::TemporaryFolder folder;
+  REQUIRE(tests::run_starling("bench make-texts '" + (folder / "texts") + "' --bytes 6000").status == 0);
+  const auto trained = tests::run_starling("train '" STARLING_SOURCE_DIR "/examples/quickstart-federated/experiment.toml' --simulate --set rounds=2 --set data.length=32 "
+                                           "--set model.width=32 --set model.layers=1 --set data.path='" + (folder / "texts") + "' --out '" + (folder / "run") + "'");
+  REQUIRE_MESSAGE(trained.status == 0, trained.err);
+  CHECK(contains(trained.out, "4 clients, llama"));
+  const auto generated = tests::run_starling("generate '" + (folder / "run/model.gguf") + "' --prompt 'The ' --tokens 8 --json");
+  REQUIRE_MESSAGE(generated.status == 0, generated.err);
+  CHECK(nlohmann::json::parse(generated.out).at("tokens") == 8);
+  const auto none = tests::run_starling("train '" STARLING_SOURCE_DIR "/examples/quickstart-federated/experiment.toml' --simulate --set data.path=/nowhere");
+  CHECK(none.status == 2);
+  CHECK(contains(none.err, "/nowhere: no such folder; the data set 'text' is a folder with one .txt file for every client"));
+}
+
 TEST_CASE("experiments that cannot run are refused by name") {
   const std::string file = "'" STARLING_SOURCE_DIR "/examples/fashion-fedavg/experiment.toml'";
   const auto refused = [&](const std::string& arguments, const std::string& environment = "") {

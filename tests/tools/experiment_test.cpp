@@ -109,6 +109,12 @@ TEST_CASE("--set overrides any key") {
   CHECK(e.strategy.name == "fedbuff");
   CHECK(e.policy.asynchronous);
   CHECK(e.strategy.buffer == 4);
+  const tools::Experiment text = parse_experiment(
+      kExample, "e.toml", {"data.name=text", "data.path=a/b c", "data.length=64", "model.name=llama", "model.heads=8", "model.kv_heads=2"});
+  CHECK(text.data.path == "a/b c");
+  CHECK(text.data.length == 64);
+  CHECK(text.model.heads == 8);
+  CHECK(tools::resolved(parse_experiment(tools::resolved(text), "again")) == tools::resolved(text));
   CHECK(contains(said(kExample, core::Kind::usage, {"rounds"}), "--set rounds: expected key=value"));
   CHECK(contains(said(kExample, core::Kind::usage, {"client.learnign_rate=1"}), "did you mean 'learning_rate'?"));
 }

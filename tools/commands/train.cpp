@@ -8,6 +8,8 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/models/load.h"
+#include "core/train/llama.h"
 #include "federated/attacked_workplace.h"
 #include "federated/wall_timeline.h"
 #include "sim/virtual_timeline.h"
@@ -205,6 +207,8 @@ class Training {
                                   {"bytes_received", reports[i].bytes_received}});
     if (folder_) {
       folder_->finish(summary, e, *federation_.model().layout(), result.model);
+      if (const auto& vocabulary = federation_.dataset().vocabulary; e.model.name == "llama" && vocabulary.model != core::TokenizerModel::none)
+        core::save_gguf(folder_->folder() / "model.gguf", core::trained_llama(federation_.shape(), result.model, vocabulary), core::Type::f32);
       const bool ours = !federation_.parts().empty();
       write_report(folder_->folder(), ours ? std::optional(distribution_of(federation_.parts(), federation_.dataset().train)) : std::nullopt);
     }
