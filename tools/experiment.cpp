@@ -44,15 +44,9 @@ void walk_world(Experiment& e, Visitor& v) {
   v.number("inflation", e.attack.inflation, 0, kMany);
 }
 
-/// Every setting once: its section, its name, where it is kept, its range. Reading and writing both walk this list.
 template <class Visitor>
-void walk(Experiment& e, Visitor& v) {
+void walk_data(Experiment& e, Visitor& v) {
   constexpr double kMany = 1e12;
-  v.section("");
-  v.text("name", e.name);
-  v.whole("seed", e.seed);
-  v.whole("rounds", e.rounds, 1, kMany);
-  v.choice("clock", e.clock, {"virtual", "wall"});
   v.section("data");
   v.text("name", e.data.name);
   v.path("path", e.data.path);
@@ -76,6 +70,18 @@ void walk(Experiment& e, Visitor& v) {
   v.whole("merge", e.partition.merge, 1, kMany);
   v.number("noise", e.noise, 0, kMany);
   v.whole("length", e.data.length, 1, 1 << 16);
+}
+
+/// Every setting once: its section, its name, where it is kept, its range. Reading and writing both walk this list.
+template <class Visitor>
+void walk(Experiment& e, Visitor& v) {
+  constexpr double kMany = 1e12;
+  v.section("");
+  v.text("name", e.name);
+  v.whole("seed", e.seed);
+  v.whole("rounds", e.rounds, 1, kMany);
+  v.choice("clock", e.clock, {"virtual", "wall"});
+  walk_data(e, v);
   v.section("model");
   v.text("name", e.model.name);
   v.whole("width", e.model.width, 0, 1e6);

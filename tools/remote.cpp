@@ -31,10 +31,10 @@ folder="${XDG_STATE_HOME:-$HOME/.local/state}/starling"
 stem="$folder"/)sh";
 
 /// `alive` does not take a process that ended and that nobody has collected yet (as in a container whose first process
-/// is no init) for one that runs: it has no command line any more. Sets `running` to the pid of the node if it is
+/// is no init) for one that runs. It asks for the state: a command line is empty for a moment of every exec too. Sets `running` to the pid of the node if it is
 /// there: a pid file may name a process that has the number by chance.
 constexpr const char* kFind = R"sh(
-alive() { kill -0 "$1" 2>/dev/null && grep -q . "/proc/$1/cmdline" 2>/dev/null; }
+alive() { kill -0 "$1" 2>/dev/null && ! grep -q '^State:[[:space:]]*Z' "/proc/$1/status" 2>/dev/null; }
 running=
 if [ -f "$stem.pid" ]; then
   pid=$(cat "$stem.pid")

@@ -210,7 +210,7 @@ class Training {
       if (const auto& vocabulary = federation_.dataset().vocabulary; e.model.name == "llama" && vocabulary.model != core::TokenizerModel::none)
         core::save_gguf(folder_->folder() / "model.gguf", core::trained_llama(federation_.shape(), result.model, vocabulary), core::Type::f32);
       const bool ours = !federation_.parts().empty();
-      write_report(folder_->folder(), ours ? std::optional(distribution_of(federation_.parts(), federation_.dataset().train)) : std::nullopt);
+      if (last_.evaluated) write_report(folder_->folder(), ours ? std::optional(distribution_of(federation_.parts(), federation_.dataset().train)) : std::nullopt);
     }
     if (options_.json) return print_json(summary);
     print(fmt::format("{}: {} rounds of {}, {} clients, {}\n", e.name, result.rounds, e.strategy.name, clients_, e.model.name));
