@@ -137,7 +137,7 @@ class Checkpoint {
     const std::vector<PickleRef>& a = arguments(*made);
     if (a.size() < 4 || object_.at(a[0]).kind != Value::persistent) malformed("tensor {}: its storage, offset, sizes and strides are not given", name);
     const Storage& storage = storages_.at(object_.at(storage_id(object_.at(a[0]))[2]).text);
-    const Shape offset = sizes({a[1]}, name), shape = sizes(a[2], name), strides = sizes(a[3], name);
+    const Shape offset = sizes(a[1], name), shape = sizes(a[2], name), strides = sizes(a[3], name);
     if (strides.size() != shape.size()) malformed("tensor {}: {} sizes and {} strides", name, shape.size(), strides.size());
     std::uint64_t count = 1;
     for (std::size_t d = shape.size(); d > 0; --d) {
