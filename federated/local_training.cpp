@@ -118,8 +118,8 @@ class Normaliser {
 LocalResult LocalTrainer::train(const LocalTask& task, const LocalOptions& options, const LocalWork& work, const ClientState& state) {
   const core::ParameterLayout& layout = *model_.layout();
   core::ensure(task.model.size() == parameters_.values.size() && !task.examples.members.empty(), "a task without examples or with another model");
-  core::check(options.epochs > 0 && options.batch >= 0 && options.learning_rate > 0, Kind::usage, "client: epochs = {}, batch = {}, learning_rate = {}",
-              options.epochs, options.batch, options.learning_rate);
+  core::check(options.epochs > 0 && options.steps >= 0 && options.batch >= 0 && options.learning_rate > 0, Kind::usage,
+              "client: epochs = {}, steps = {}, batch = {}, learning_rate = {}", options.epochs, options.steps, options.batch, options.learning_rate);
   std::vector<float>& y = parameters_.values;
   std::copy(task.model.begin(), task.model.end(), y.begin());
   LocalResult result;
@@ -140,11 +140,12 @@ LocalResult LocalTrainer::train(const LocalTask& task, const LocalOptions& optio
   Normaliser normaliser(options.optimizer.momentum, options.learning_rate * work.proximal);
   std::vector<std::uint32_t> order(task.examples.members.begin(), task.examples.members.end());
   const std::size_t size = options.batch > 0 ? static_cast<std::size_t>(options.batch) : order.size();
-  for (std::int64_t epoch = 0; epoch < options.epochs; ++epoch) {
+  const auto going_on = [&](std::int64_t epoch) { return options.steps > 0 ? result.steps < options.steps : epoch < options.epochs; };
+  for (std::int64_t epoch = 0; going_on(epoch); ++epoch) {
     core::RandomStream random(options.seed, core::Purpose::order,
                               {static_cast<std::uint64_t>(task.round), static_cast<std::uint64_t>(task.client), static_cast<std::uint64_t>(epoch)});
     random.shuffle(std::span(order));
-    for (std::size_t at = 0; at < order.size(); at += size) {
+    for (std::size_t at = 0; at < order.size() && (options.steps == 0 || result.steps < options.steps); at += size) {
       const double loss = descend({task.examples.data, std::span<const std::uint32_t>(order).subspan(at, std::min(size, order.size() - at))});
       core::check(std::isfinite(loss), Kind::refused, "client {}: the loss is {} after {} steps; a smaller learning rate may help", task.client, loss, result.steps);
       result.loss += loss;

@@ -16,6 +16,7 @@ namespace starling::federated {
 
 struct LocalOptions {
   std::int64_t epochs = 1;
+  std::int64_t steps = 0;   // so many steps instead of epochs; 0: epochs
   std::int64_t batch = 32;  // 0: all examples
   core::OptimizerOptions optimizer;
   double learning_rate = 0.05;

@@ -130,10 +130,15 @@ void RemoteWorkplace::release(TaskId id) {
 
 void RemoteWorkplace::settle(TaskId oldest) {
   std::unique_lock lock(mutex_);
-  for (Link& link : links_)
-    if (std::exchange(link.unsettled, false)) link.settle = oldest;
+  std::vector<const Link*> asked;
+  for (Link& link : links_) {
+    if (!std::exchange(link.unsettled, false)) continue;
+    link.settle = oldest;
+    asked.push_back(&link);
+  }
   changed_.notify_all();
-  changed_.wait(lock, [&] { return std::all_of(links_.begin(), links_.end(), [](const Link& l) { return !l.settle || !l.dead.empty(); }); });
+  changed_.wait(lock, [&] { return std::all_of(asked.begin(), asked.end(), [](const Link* l) { return !l->settle || !l->dead.empty(); }); });
+  for (const Link* link : asked) check(!link->settle, Kind::unreachable, "{}", link->dead);
 }
 
 std::vector<ClientReport> RemoteWorkplace::close() {

@@ -76,7 +76,11 @@ class Run {
     journal.due = timeline_.due();
     journal.traffic = traffic_;
     // In this order: what the journal speaks of must be there before it is.
-    workplace_.settle(oldest);
+    try {
+      workplace_.settle(oldest);
+    } catch (const core::Error& error) {
+      if (!timeline_.real() || error.kind() != Kind::unreachable) throw;
+    }
     if (hooks_.keep) journal.kept = hooks_.keep();
     core::crash_point("journal");
     write_journal(options_.journal, journal);

@@ -33,6 +33,8 @@ class Timeline {
   virtual void timer(const SetTimer& timer) = 0;
   virtual void release(TaskId task) = 0;
   virtual Event wait() = 0;
+  /// What is lost with a node is lost, and the others go on.
+  virtual bool real() const = 0;
   /// Whether another event happens at this very moment. What is to be done next is decided after the last of them, so
   /// that their order does not matter.
   virtual bool more() const = 0;

@@ -16,6 +16,7 @@ class WallTimeline final : public Timeline {
   void timer(const SetTimer& timer) override { timers_.emplace(timer.at, timer.timer); }
   void release(TaskId) override {}
   Event wait() override;
+  bool real() const override { return true; }
   bool more() const override { return false; }
   void resume(Seconds now, const std::map<TaskId, Due>&) override { before_ = now; }
 

@@ -38,6 +38,7 @@ class Workplace {
   /// Nobody waits for the task any more; done or not, it leaves no trace.
   virtual void release(TaskId task) = 0;
   /// Returns when all commits are where they survive this process; tasks below `oldest` will not be asked for again.
+  /// Kind::unreachable when a node has gone with some of them.
   virtual void settle(TaskId oldest) = 0;
   /// Whether the client can be given a task.
   virtual bool reachable(std::int64_t) const { return true; }

@@ -26,6 +26,7 @@ class VirtualTimeline final : public federated::Timeline {
   void release(federated::TaskId task) override;
   /// Kind::unreachable when a node is gone: virtual time cannot go on without the replies that its profiles promise.
   federated::Event wait() override;
+  bool real() const override { return false; }
   bool more() const override { return !events_.empty() && events_.begin()->at == now_; }
   std::map<federated::TaskId, federated::Due> due() const override;
   void resume(federated::Seconds now, const std::map<federated::TaskId, federated::Due>& due) override;

@@ -94,6 +94,7 @@ void walk(Experiment& e, Visitor& v) {
   v.flag("slim", e.model.slim);
   v.section("client");
   v.whole("epochs", e.client.epochs, 1, 1e6);
+  v.whole("steps", e.client.steps, 0, 1e9);
   v.whole("batch", e.client.batch, 0, 1e9);
   v.number("learning_rate", e.client.learning_rate, 0, 1e6);
   v.text("optimizer", e.client.optimizer.name);

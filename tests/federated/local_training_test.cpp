@@ -88,6 +88,23 @@ LocalOptions full_batch() {
 
 }  // namespace
 
+TEST_CASE("so many steps are taken as were asked for, across epochs or within one") {
+  World world(20);
+  const auto members = range(0, 20);
+  LocalOptions o;
+  o.batch = 8;
+  CHECK(world.train(0, members, o).steps == 3);
+  o.steps = 2;
+  const LocalResult two = world.train(0, members, o);
+  CHECK(two.steps == 2);
+  o.steps = 7;
+  CHECK(world.train(0, members, o).steps == 7);
+  o.steps = 3;
+  const LocalResult three = world.train(0, members, o);
+  o.steps = 0;
+  CHECK(three.model == world.train(0, members, o).model);
+}
+
 TEST_CASE("clients with the same data make the step of one") {
   World world(60);
   const auto members = range(0, 60);
