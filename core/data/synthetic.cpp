@@ -12,7 +12,9 @@
 namespace starling::core {
 namespace {
 
-constexpr std::size_t kLanes = 8;
+/// Registers, which sums in an array would not stay in: four of four floats hold the scores of a group of classes.
+using Four = float __attribute__((vector_size(16)));
+constexpr std::size_t kFours = 4, kLanes = 4 * kFours;
 constexpr std::uint64_t kTestClients = std::uint64_t{1} << 63;
 
 enum class Step : std::uint64_t { teacher, client, examples };
@@ -44,12 +46,21 @@ std::vector<float> normals(std::uint64_t seed, std::uint64_t client, Step step, 
 }
 
 /// bias + x W of one group of classes.
-std::array<float, kLanes> scores(const float* x, std::size_t features, const float* teacher, const float* bias) {
-  std::array<float, kLanes> sum;
-  std::copy_n(bias, kLanes, sum.begin());
-  for (std::size_t j = 0; j < features; ++j)
-    for (std::size_t c = 0; c < kLanes; ++c) sum[c] += x[j] * teacher[j * kLanes + c];
-  return sum;
+void scores(const float* x, std::size_t features, const float* teacher, const float* bias, float* to) {
+  const auto load = [](const float* from) {
+    Four value;
+    std::memcpy(&value, from, sizeof(value));
+    return value;
+  };
+  Four a = load(bias), b = load(bias + 4), c = load(bias + 8), d = load(bias + 12);
+  for (std::size_t j = 0; j < features; ++j, teacher += kLanes) {
+    a += x[j] * load(teacher);
+    b += x[j] * load(teacher + 4);
+    c += x[j] * load(teacher + 8);
+    d += x[j] * load(teacher + 12);
+  }
+  const std::array<Four, kFours> sums{a, b, c, d};
+  std::memcpy(to, sums.data(), sizeof(sums));
 }
 
 }  // namespace
@@ -102,8 +113,9 @@ void Synthetic::add(std::uint64_t client, std::int64_t count, Examples& to) cons
     for (std::size_t j = 0; j < features_; ++j) x[j] = (x[j] + aside * v[j]) * scale_[j];
     std::size_t best = 0;
     float highest = 0;
+    std::array<float, kLanes> found;
     for (std::size_t g = 0; g < groups_; ++g) {
-      const auto found = scores(x, features_, teacher.data() + g * features_ * kLanes, bias.data() + g * kLanes);
+      scores(x, features_, teacher.data() + g * features_ * kLanes, bias.data() + g * kLanes, found.data());
       for (std::size_t c = 0; c < kLanes && g * kLanes + c < classes; ++c) {
         if ((g > 0 || c > 0) && found[c] <= highest) continue;
         best = g * kLanes + c;

@@ -31,7 +31,7 @@ class Synthetic {
   explicit Synthetic(const SyntheticOptions& options);
 
   /// The examples of one client instead of what `to` held; its memory is used again. Any number below 2^63 is a client.
-  /// About 5 us for 20 examples of 64 features. Threads may share a Synthetic.
+  /// About 5 us for 20 examples of 64 features, 55 us for 20 images of 28x28. Threads may share a Synthetic.
   void fill(std::uint64_t client, Examples& to) const;
   /// Examples of clients that nobody trains with: as many of each as the others have, in all `test_examples`.
   Examples test() const;

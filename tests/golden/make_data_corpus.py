@@ -209,7 +209,7 @@ def make_torch():
         "long.th": HEAD + MACHINE + b"\x80\x02\x8a\x09", "text.th": HEAD + MACHINE + b"\x80\x02X\xff\xff\xff\xff",
         "get.th": HEAD + MACHINE + b"\x80\x02h\1", "call.th": HEAD + MACHINE + b"\x80\x02N)R",
         "name.th": HEAD + MACHINE + b"\x80\x02c\x01", "build.th": assembled(named(good) + b"}b"),
-        "short_text.th": assembled(b"}U\1w" + good + b"s"), "not_torch.th": b"\x80\x02}.",
+        "long_puts.th": assembled(b"}" + text("w") + good + b"r\0\1\0\0s" + text("v") + b"j\0\1\0\0s"), "short_text.th": assembled(b"}U\1w" + good + b"s"), "not_torch.th": b"\x80\x02}.",
     }.items():
         put("torch_pickle", name, file)
 
