@@ -13,6 +13,8 @@ constexpr std::string_view kSynthetic = "synthetic";
 }  // namespace
 
 Federation::Federation(Experiment experiment, std::filesystem::path data_folder, std::int64_t node, std::int64_t nodes) : experiment_(std::move(experiment)) {
+  core::check(!experiment_.own_data || node < 0 || !data_folder.empty(), core::Kind::missing,
+              "[data] own = true, but this node has no data of its own: start it with --data DIR");
   if (!data_folder.empty()) {
     if (experiment_.own_data) experiment_.data.path = data_folder;
     experiment_.data.folder = std::move(data_folder);

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/tools/program.h"
+#include "tools/process.h"
 
 using namespace starling;
 using tests::contains;
@@ -98,6 +99,40 @@ TEST_CASE("in real time rounds end when the nodes are done") {
   CHECK(contains(ran.out, "\"completed\":true"));
   const auto deadline = world.run(world.command("--set clock=wall --set rounds_policy.deadline_s=0.02 --set rounds_policy.max_failed_rounds=100 --nodes local:2"));
   CHECK((deadline.status == 0 || contains(deadline.err, "rounds in a row failed")));
+}
+
+TEST_CASE("nodes train on texts that only they hold, and the same processes then serve the model") {
+  const tests::TemporaryFolder folder;
+  REQUIRE(tests::run_starling("bench make-texts '" + (folder / "texts") + "' --apart --bytes 6000").status == 0);
+  REQUIRE(tests::run_starling("bench make-texts '" + (folder / "test") + "' --bytes 3000 --seed 2").status == 0);
+  std::vector<tools::LocalNodes> nodes;
+  std::string uris;
+  for (const std::string dialect : {"coast", "hills", "marsh", "woods"}) {
+    tools::LocalNodesOptions options;
+    options.count = 1;
+    options.program = tests::program_path();
+    options.arguments = {"--data", folder / ("texts/" + dialect)};
+    nodes.push_back(tools::start_local_nodes(options));
+    uris += (uris.empty() ? "" : ",") + nodes.back().uris.front();
+  }
+  const std::string settings = "train '" STARLING_SOURCE_DIR "/examples/quickstart-federated/nodes.toml' --set rounds=2 --set data.length=32 --set model.width=32 "
+                               "--set model.layers=1 --set evaluate.every=1 --set data.path='" + (folder / "test") + "' ";
+  const auto trained = tests::run_starling(settings + "--nodes " + uris + " --out '" + (folder / "run") + "'");
+  REQUIRE_MESSAGE(trained.status == 0, trained.err);
+  CHECK(contains(trained.out, "4 clients, llama"));
+  // In the files of this process' own folder there is no text of the nodes: the same model comes from all of them together.
+  std::filesystem::create_directories(folder / "all");
+  for (const std::string dialect : {"coast", "hills", "marsh", "woods"})
+    std::filesystem::copy(folder / ("texts/" + dialect + "/" + dialect + ".txt"), folder / ("all/" + dialect + ".txt"));
+  const auto together = tests::run_starling(settings + "--simulate --set data.own=false --set data.partition=natural --set data.path='" + (folder / "all") + "' --out '" + (folder / "sim") + "'");
+  REQUIRE_MESSAGE(together.status == 0, together.err);
+  CHECK(contents(folder / "sim/model.safetensors") == contents(folder / "run/model.safetensors"));
+  const auto served = tests::run_starling("generate '" + (folder / "run/model.gguf") + "' --prompt 'The ' --tokens 16 --compare --nodes " + uris);
+  CHECK_MESSAGE(served.status == 0, served.err);
+  CHECK(contains(served.err, "the same bits"));
+  const auto empty = tests::run_starling(settings + "--nodes local:2");
+  CHECK(empty.status == 2);
+  CHECK(contains(empty.err, "start it with --data DIR"));
 }
 
 TEST_CASE("what cannot be trained on nodes is refused by name") {
