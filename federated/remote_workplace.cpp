@@ -1,6 +1,7 @@
 #include "federated/remote_workplace.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "comm/job.h"
@@ -26,11 +27,17 @@ RemoteWorkplace::RemoteWorkplace(std::vector<ClientNode> nodes, ClientJob job) {
     Link& link = links_.emplace_back();
     link.node = node;
     link.values = job.values;
-    job.node = static_cast<std::uint32_t>(links_.size() - 1);
-    node.transport->send(node.rank, comm::Kind::job, comm::encode_job({std::string(kClientService), encode(job)}), comm::kNoDeadline);
+    link.number = static_cast<std::uint32_t>(links_.size() - 1);
+    start_job(link, job);
   }
+  job_ = std::move(job);
   for (Link& link : links_) link.ready = decode_client_ready(read(link, answer(link, comm::Kind::ready)), link.node.transport->name(link.node.rank));
   for (Link& link : links_) link.thread = std::jthread([this, &link] { serve(link); });
+}
+
+void RemoteWorkplace::start_job(Link& link, ClientJob job) {
+  job.node = link.number;
+  link.node.transport->send(link.node.rank, comm::Kind::job, comm::encode_job({std::string(kClientService), encode(job)}), comm::kNoDeadline);
 }
 
 RemoteWorkplace::~RemoteWorkplace() {
@@ -177,14 +184,44 @@ std::vector<std::byte> RemoteWorkplace::read(Link& link, const comm::Incoming& i
 }
 
 void RemoteWorkplace::serve(Link& link) {
-  try {
-    while (turn(link)) {
+  do {
+    try {
+      while (turn(link)) {
+      }
+      return;
+    } catch (const std::exception& error) {
+      lose(link, error.what());
     }
-  } catch (const core::Error& error) {
-    lose(link, error.what());
-  } catch (const std::exception& error) {
-    lose(link, error.what());
+  } while (revive(link));
+}
+
+bool RemoteWorkplace::revive(Link& link) {
+  constexpr auto kAgain = std::chrono::milliseconds(500);
+  while (link.node.reconnect) {
+    {
+      std::unique_lock lock(mutex_);
+      if (changed_.wait_for(lock, kAgain, [&] { return stopping_ || link.leaving; })) return false;
+    }
+    try {
+      link.node.transport = link.node.reconnect();
+      // What its clients keep is all of this life.
+      ClientJob job = job_;
+      job.first_task = static_cast<std::uint64_t>(std::numeric_limits<TaskId>::max());
+      start_job(link, job);
+      const ClientReady ready = decode_client_ready(read(link, answer(link, comm::Kind::ready)), link.node.transport->name(link.node.rank));
+      const std::lock_guard lock(mutex_);
+      link.ready = ready;
+      link.model = link.control = nullptr;
+      link.verdicts.clear();
+      link.settle.reset();
+      link.unsettled = false;
+      link.dead.clear();
+      return true;
+    } catch (const core::Error&) {
+      // It is not there yet.
+    }
   }
+  return false;
 }
 
 bool RemoteWorkplace::turn(Link& link) {

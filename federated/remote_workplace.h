@@ -4,6 +4,7 @@
 
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <set>
@@ -21,6 +22,8 @@ namespace starling::federated {
 struct ClientNode {
   comm::Transport* transport = nullptr;
   comm::Rank rank = 1;
+  /// A new session with a node that was gone, or an Error; called by a thread of the workplace. Empty: gone is gone.
+  std::function<comm::Transport*()> reconnect = {};
 };
 
 class RemoteWorkplace final : public Workplace {
@@ -54,6 +57,7 @@ class RemoteWorkplace final : public Workplace {
   };
   struct Link {
     ClientNode node;
+    std::uint32_t number = 0;     // among the nodes
     std::uint64_t values = 0;
     ClientReady ready;
     std::set<std::pair<Seconds, TaskId>> waiting;
@@ -70,6 +74,9 @@ class RemoteWorkplace final : public Workplace {
   Link& link_of(std::int64_t client) { return links_[static_cast<std::size_t>(client) % links_.size()]; }
   const Link& link_of(std::int64_t client) const { return links_[static_cast<std::size_t>(client) % links_.size()]; }
   void serve(Link& link);
+  void start_job(Link& link, ClientJob job);
+  /// Waits for the node to come back; false when nobody waits for that any more.
+  bool revive(Link& link);
   /// One turn: sends what there is to send, and takes in the answers. False when the job is over.
   bool turn(Link& link);
   void exchange(Link& link, const std::vector<TaskId>& batch);
@@ -84,6 +91,7 @@ class RemoteWorkplace final : public Workplace {
   std::map<TaskId, Entry> tasks_;
   std::deque<TaskId> done_;
   std::map<TaskId, std::int64_t> judged_later_;  // fetched, stateful: the client waits for a verdict
+  ClientJob job_;
   bool stopping_ = false;
   std::deque<Link> links_;                       // last: their threads use all of the above
 };

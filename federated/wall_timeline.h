@@ -27,13 +27,14 @@ class WallTimeline final : public Timeline {
   std::set<std::pair<Seconds, std::int64_t>> timers_;
 };
 
-/// Everybody whose node can be reached.
+/// Everybody whose node can be reached, now.
 class ReachablePopulation final : public Population {
  public:
   ReachablePopulation(std::int64_t clients, const Workplace& workplace) : clients_(clients), workplace_(workplace) {}
   std::int64_t size() const override { return clients_; }
   bool available(std::int64_t client, Seconds) const override { return workplace_.reachable(client); }
-  std::optional<Seconds> next_change(Seconds) const override { return std::nullopt; }
+  /// Soon: a node that is gone may come back.
+  std::optional<Seconds> next_change(Seconds now) const override { return now + 0.5; }
 
  private:
   std::int64_t clients_;

@@ -65,18 +65,23 @@ void Fleet::start_threads(int count, int threads) {
 }
 
 void Fleet::connect_nodes(const std::vector<std::string>& uris, const std::vector<std::string>& names) {
+  uris_ = uris;
   for (std::size_t i = 0; i < uris.size(); ++i) {
-    comm::ConnectOptions connect;
-    connect.self = describe_self("server", 1);
-    connect.session = new_session();
-    connect.epoch = 1;
-    connect.deadline = comm::after(std::chrono::seconds(20));
-    if (relay_)
-      connect.route = [route = relay_->route(), i](core::Rank from, core::Rank, const std::string& uri) { return route(from, static_cast<core::Rank>(i) + 1, uri); };
-    comm::Connected connected = comm::connect(std::span(&uris[i], 1), connect);
+    comm::Connected connected = connect(i, std::chrono::seconds(20));
     sessions_.push_back(std::move(connected.transport));
     names_.push_back(names[i].empty() ? connected.nodes.back().name : names[i]);
   }
+}
+
+comm::Connected Fleet::connect(std::size_t node, std::chrono::seconds patience) const {
+  comm::ConnectOptions connect;
+  connect.self = describe_self("server", 1);
+  connect.session = new_session();
+  connect.epoch = 1;
+  connect.deadline = comm::after(patience);
+  if (relay_)
+    connect.route = [route = relay_->route(), node](core::Rank from, core::Rank, const std::string& uri) { return route(from, static_cast<core::Rank>(node) + 1, uri); };
+  return comm::connect(std::span(&uris_[node], 1), connect);
 }
 
 void Fleet::join_mpi([[maybe_unused]] int threads) {
@@ -97,9 +102,19 @@ void Fleet::join_mpi([[maybe_unused]] int threads) {
 #endif
 }
 
-std::vector<federated::ClientNode> Fleet::nodes() const {
+std::vector<federated::ClientNode> Fleet::nodes(bool lasting) {
   std::vector<federated::ClientNode> nodes;
-  for (const auto& session : sessions_) nodes.push_back({session.get(), 1});
+  for (std::size_t i = 0; i < sessions_.size(); ++i) {
+    nodes.push_back({sessions_[i].get(), 1});
+    if (!lasting || uris_.empty()) continue;
+    nodes.back().reconnect = [this, i] {
+      heartbeats_[i].reset();
+      sessions_[i].reset();
+      sessions_[i] = connect(i, std::chrono::seconds(2)).transport;
+      heartbeats_[i] = std::make_unique<comm::Heartbeat>(*sessions_[i]);
+      return sessions_[i].get();
+    };
+  }
   return nodes;
 }
 
@@ -123,6 +138,7 @@ void Fleet::fail(const core::Error& error) noexcept {
   }
 #endif
   for (const auto& session : sessions_) {
+    if (!session) continue;
     try {
       comm::abort_session(*session, error);
     } catch (const core::Error&) {
@@ -135,6 +151,7 @@ Fleet::~Fleet() {
   heartbeats_.clear();
   for (const auto& session : sessions_) {
     if (failed_ || is_worker()) break;
+    if (!session) continue;
     try {
       comm::end_session(*session);
     } catch (const core::Error&) {

@@ -29,7 +29,8 @@ class Fleet {
   Fleet(const Fleet&) = delete;
   Fleet& operator=(const Fleet&) = delete;
 
-  std::vector<federated::ClientNode> nodes() const;
+  /// `lasting`: nodes that were gone are taken up again when they are back, where they have addresses.
+  std::vector<federated::ClientNode> nodes(bool lasting);
   const std::vector<std::string>& names() const { return names_; }
 
   /// A rank other than 0 of an MPI job: it serves (serve()) instead of running the command.
@@ -42,10 +43,11 @@ class Fleet {
  private:
   void start_threads(int count, int threads);
   void connect_nodes(const std::vector<std::string>& uris, const std::vector<std::string>& names);
+  comm::Connected connect(std::size_t node, std::chrono::seconds patience) const;
   void join_mpi(int threads);
 
   std::filesystem::path states_;
-  std::vector<std::string> names_;
+  std::vector<std::string> names_, uris_;
   LocalNodes processes_;
   std::unique_ptr<Relay> relay_;
   std::vector<std::unique_ptr<comm::Transport>> worker_ends_;  // of threads

@@ -2,6 +2,7 @@
 // killed run that goes on, real time, and what goes wrong on the way.
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
@@ -133,6 +134,30 @@ TEST_CASE("nodes train on texts that only they hold, and the same processes then
   const auto empty = tests::run_starling(settings + "--nodes local:2");
   CHECK(empty.status == 2);
   CHECK(contains(empty.err, "start it with --data DIR"));
+}
+
+TEST_CASE("in real time a node that was killed is taken up again when it is back") {
+  const World world;
+  tools::LocalNodesOptions options;
+  options.count = 2;
+  options.program = tests::program_path();
+  auto nodes = std::make_unique<tools::LocalNodes>(tools::start_local_nodes(options));
+  tools::LocalNodesOptions one = options;
+  one.count = 1;
+  auto other = std::make_unique<tools::LocalNodes>(tools::start_local_nodes(one));
+  const std::string uri = other->uris.front();
+  tests::Ran ran;
+  std::thread training([&] {
+    ran = world.run(world.command("--set clock=wall --set rounds=40 --set rounds_policy.max_failed_rounds=100 --json --nodes " + nodes->uris[0] + "," + nodes->uris[1] + "," + uri));
+  });
+  std::this_thread::sleep_for(std::chrono::milliseconds(700));
+  other.reset();
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  tools::Children again;
+  again.spawn({tests::program_path(), "node", "--listen", uri, "--name", "again"}, "again");
+  training.join();
+  REQUIRE_MESSAGE(ran.status == 0, ran.err);
+  CHECK(contains(ran.out, "\"completed\":true"));
 }
 
 TEST_CASE("what cannot be trained on nodes is refused by name") {

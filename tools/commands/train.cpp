@@ -163,7 +163,7 @@ class Training {
       job.run = run_;
       job.first_task = static_cast<std::uint64_t>(first_task);
       job.values = static_cast<std::uint64_t>(federation_.model().layout()->size());
-      work.nodes = std::make_unique<federated::RemoteWorkplace>(fleet_->nodes(), job);
+      work.nodes = std::make_unique<federated::RemoteWorkplace>(fleet_->nodes(federation_.experiment().clock == "wall"), job);
     } else {
       work.states = std::make_unique<federated::ClientStates>(folder_ ? folder_->clients() / fmt::format("{:016x}", run_) : "", first_task);
       work.here = federated::local_workplace(federation_.model(), federation_.data(), *work.states,
