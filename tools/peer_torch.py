@@ -139,7 +139,9 @@ def examples(name, batch):
         return ids[:-1].view(SETS, batch, 80), ids[1:].view(SETS, batch, 80).transpose(1, 2).reshape(SETS, -1)
     shape = (3, 32, 32) if name in ("vgg9", "resnet20") else (1, 28, 28)
     count = SETS * batch * shape[0] * shape[1] * shape[2]
-    values = torch.sin(0.37 * torch.arange(count, dtype=torch.float64)).float().view(SETS, batch, *shape)
+    h = (torch.arange(count, dtype=torch.int64) * 2654435761) & 0xFFFFFFFF
+    h = ((h ^ (h >> 15)) * 2246822519) & 0xFFFFFFFF
+    values = (((h ^ (h >> 13)) >> 8).float() / (1 << 23) - 1).view(SETS, batch, *shape)
     i = torch.arange(SETS * batch)
     return values, ((3 * i + i // 10) % 10).view(SETS, batch)
 

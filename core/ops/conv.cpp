@@ -63,7 +63,7 @@ void conv_wide_image(const ConvJob& job, std::int64_t image) {
 void conv_deep_image(const ConvJob& job, std::int64_t image) {
   const ConvShape& s = job.shape;
   const auto taps = static_cast<std::size_t>(s.taps());
-  const std::int64_t positions = s.positions(), lanes = (s.outputs + static_cast<std::int64_t>(kLanes) - 1) / static_cast<std::int64_t>(kLanes) * static_cast<std::int64_t>(kLanes);
+  const std::int64_t positions = s.positions();
   const float* in = job.padded + image * job.image_floats();
   float* out = job.y + image * s.outputs * positions;
   alignas(64) float tile[kTileRows * kTileColumns];
@@ -82,8 +82,7 @@ void conv_deep_image(const ConvJob& job, std::int64_t image) {
         for (std::int64_t o = 0; job.accumulate && o < width; ++o)
           tile[r * stride + static_cast<std::size_t>(o)] = out[(output + o) * positions + position + static_cast<std::int64_t>(r)];
       }
-      run_tile(count, vectors, x, Table{job.tap_offsets}, job.weights + output, Strided{static_cast<std::size_t>(lanes)}, taps,
-               Start::sum, nullptr, tile, stride);
+      run_tile(count, vectors, x, Table{job.tap_offsets}, job.weights + output * s.taps(), Strided{stride}, taps, Start::sum, nullptr, tile, stride);
       for (std::int64_t o = 0; o < width; ++o)
         for (std::size_t r = 0; r < count; ++r)
           out[(output + o) * positions + position + static_cast<std::int64_t>(r)] = tile[r * stride + static_cast<std::size_t>(o)];
@@ -119,6 +118,7 @@ void conv_weights_taps(const ConvWeightsJob& job, std::int64_t begin, std::int64
 }
 
 std::int64_t conv_lanes() { return static_cast<std::int64_t>(kLanes); }
+std::int64_t conv_columns() { return static_cast<std::int64_t>(kTileColumns); }
 
 }  // namespace starling::core::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -129,6 +129,7 @@ namespace starling::core {
 HWY_EXPORT(conv_images);
 HWY_EXPORT(conv_weights_taps);
 HWY_EXPORT(conv_lanes);
+HWY_EXPORT(conv_columns);
 
 namespace {
 
@@ -184,7 +185,10 @@ void run_forward(const ConvShape& s, const float* padded, const float* w, const 
   if (deep > wide) {
     const std::int64_t lanes = whole_vectors(s.outputs);
     float* by_tap = arena.floats(static_cast<std::size_t>(s.taps() * lanes));
-    transpose_to_lanes(w, s.outputs, s.taps(), lanes, by_tap);
+    // Panel by panel, so that a tile walks through memory without gaps.
+    const std::int64_t columns = HWY_DYNAMIC_DISPATCH(conv_columns)();
+    for (std::int64_t output = 0; output < lanes; output += columns)
+      transpose_to_lanes(w + output * s.taps(), std::min(columns, s.outputs - output), s.taps(), std::min(columns, lanes - output), by_tap + output * s.taps());
     job.weights = by_tap;
     job.place_offsets = place_table(s, arena);
   }

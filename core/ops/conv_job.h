@@ -10,7 +10,7 @@ struct ConvJob {
   const float* padded;               // {batch, channels, padded_height, padded_width}
   const std::int32_t* tap_offsets;   // of a tap in a padded image: {taps}
   const std::int32_t* place_offsets; // of an output position in a padded image: {positions}
-  const float* weights;              // forward: {outputs, taps}, or {taps, lanes} with the outputs in the lanes
+  const float* weights;              // forward: {outputs, taps}, or {panels, taps, lanes of a panel} with the outputs in the lanes
   const float* bias;
   float* y;
   bool accumulate;

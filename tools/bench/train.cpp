@@ -2,7 +2,6 @@
 // papers, on examples made by a formula. `tools/peers torch` runs it beside PyTorch.
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
@@ -53,7 +52,7 @@ Shape shape_of(const std::string& name) {
   return s;
 }
 
-/// Value i is sin(0.37 i), token i (7 i^2 + 3 i) mod 90, the label of example i (3 i + i / 10) mod 10.
+/// Value i is a hash of i from -1 to 1, token i (7 i^2 + 3 i) mod 90, the label of example i (3 i + i / 10) mod 10.
 class Data {
  public:
   Data(const Shape& shape, std::int64_t batch) : batch_(batch), each_(shape.each), text_(shape.text) {
@@ -63,7 +62,7 @@ class Data {
         tokens_.push_back(static_cast<std::int32_t>((7 * i * i + 3 * i) % 90));
         labels_.push_back(static_cast<std::int32_t>((7 * (i + 1) * (i + 1) + 3 * (i + 1)) % 90));
       } else {
-        values_.push_back(static_cast<float>(std::sin(0.37 * static_cast<double>(i))));
+        values_.push_back(value(static_cast<std::uint32_t>(i)));
       }
     }
     for (std::int64_t i = 0; !text_ && i < kSets * batch; ++i) labels_.push_back(static_cast<std::int32_t>((3 * i + i / 10) % 10));
@@ -82,6 +81,12 @@ class Data {
   }
 
  private:
+  static float value(std::uint32_t i) {
+    std::uint32_t h = i * 2654435761u;
+    h = (h ^ (h >> 15)) * 2246822519u;
+    return static_cast<float>((h ^ (h >> 13)) >> 8) / static_cast<float>(1 << 23) - 1;
+  }
+
   std::int64_t batch_, each_;
   bool text_;
   std::vector<float> values_;
