@@ -38,7 +38,7 @@ def make_model(name):
                          nn.Linear(3136, 512), nn.ReLU(), nn.Linear(512, 10))
 
 
-STATE = {}  # of an actor: data and model, kept from client to client
+STATE = {}  # of an actor: data and model, kept from client to client (in the module, which pickling does not copy)
 
 
 def flower(name, rounds):
@@ -57,12 +57,15 @@ def flower(name, rounds):
             self.part = part
 
         def fit(self, parameters, config):
+            import peer_flower
+
+            STATE = peer_flower.STATE
             if not STATE:
                 torch.set_num_threads(1)
-                x, y = load()
+                x, y = peer_flower.load()
                 STATE["x"] = torch.from_numpy(x.astype(np.float32) / 255)
                 STATE["y"] = torch.from_numpy(y)
-                STATE["model"] = make_model(name)
+                STATE["model"] = peer_flower.make_model(name)
             model = STATE["model"]
             with torch.no_grad():
                 for p, value in zip(model.parameters(), parameters):
@@ -111,10 +114,11 @@ def main():
     for setting in settings:
         ours += ["--set", setting]
     theirs = [sys.executable, __file__, "--flower", "--model", options.model, "--rounds", str(options.rounds)]
+    environment = dict(os.environ, PYTHONPATH=str(pathlib.Path(__file__).parent))
     mine, peer, version = [], [], ""
     for _ in range(options.alternations):
         mine.append(json.loads(subprocess.run(ours, check=True, capture_output=True, text=True).stdout)["updates_per_s"])
-        lines = subprocess.run(theirs, check=True, capture_output=True, text=True).stdout.strip().splitlines()
+        lines = subprocess.run(theirs, check=True, capture_output=True, text=True, env=environment).stdout.strip().splitlines()
         result = json.loads(lines[-1])
         peer.append(result["updates_per_s"])
         version = result["flwr"]
