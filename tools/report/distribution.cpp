@@ -41,11 +41,14 @@ Distribution distribution_of(const core::Partition& partition, const core::Examp
 }
 
 Distribution distribution_of(const Experiment& e) {
+  core::check(!e.own_data, core::Kind::unsupported, "the examples are the nodes' own: nobody else has seen them");
+  core::check(e.data.name != "synthetic", core::Kind::unsupported, "the examples of every client are made from its number, {} each", e.data.synthetic.examples);
   const core::Dataset data = core::load_dataset(e.data);
   return distribution_of(core::partition(e.partition, static_cast<std::size_t>(data.train.count), data.train.labels, data.owners), data.train);
 }
 
 std::string how_dealt(const Experiment& e) {
+  if (e.own_data) return "one client on every node, with data of its own";
   const core::PartitionOptions& p = e.partition;
   const std::map<std::string, std::string> details{
       {"dirichlet", fmt::format(" (alpha = {}{}, min_size = {})", p.alpha, p.balance ? ", balanced" : "", p.min_size)},

@@ -24,6 +24,7 @@ std::string rounds_detail(const RunFolder& run) {
 }
 
 std::string data_detail(const RunFolder& run) {
+  if (run.setting("data.own") == "true") return "the nodes' own";
   const std::string clients = run.setting("data.clients"), kind = run.setting("data.partition");
   return fmt::format("{} clients, {}", clients, kind) + (kind == "dirichlet" || kind == "quantity" ? fmt::format(", alpha {}", run.setting("data.alpha")) : "");
 }
