@@ -27,7 +27,7 @@ class AttackedWorkplace final : public Workplace {
     return trained;
   }
   std::optional<Trained> next(Clock::time_point deadline) override {
-    core::check(!attack_.needs_seen(), core::Kind::usage, "attack: this kind needs clock = 'virtual': it has to see what others will send");
+    core::ensure(!attack_.needs_seen(), "an attack that sees what others will send, in real time");
     std::optional<Trained> trained = inner_.next(deadline);
     if (!trained) return trained;
     const auto found = tasks_.find(trained->task);

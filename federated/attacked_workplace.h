@@ -10,7 +10,7 @@
 namespace starling::federated {
 
 /// `inner` and `attack` are borrowed. An attack that needs to see what the honest clients of its round would send has
-/// them trained before its own reply leaves; in real time, where replies come one by one, such attacks are Kind::usage.
+/// them trained before its own reply leaves; in real time, where replies come one by one, there can be no such attack.
 std::unique_ptr<Workplace> attacked(Workplace& inner, const Attack& attack);
 
 }  // namespace starling::federated

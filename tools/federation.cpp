@@ -6,23 +6,19 @@
 
 namespace starling::tools {
 
-namespace {
-
-constexpr std::string_view kSynthetic = "synthetic";
-
-}  // namespace
-
 Federation::Federation(Experiment experiment, std::filesystem::path data_folder, std::int64_t node, std::int64_t nodes) : experiment_(std::move(experiment)) {
   core::check(!experiment_.own_data || node < 0 || !data_folder.empty(), core::Kind::missing,
               "[data] own = true, but this node has no data of its own: start it with --data DIR");
   if (!data_folder.empty()) {
-    if (experiment_.own_data) experiment_.data.path = data_folder;
+    experiment_.data.path = data_folder;  // whatever folder the server names is none of this node's
     experiment_.data.folder = std::move(data_folder);
   }
   data_ = core::load_dataset(experiment_.data);
+  core::check(experiment_.attack.kind != "label-flip" || !(experiment_.own_data || data_.made_per_client), core::Kind::usage,
+              "[attack] kind = 'label-flip': only where one set is dealt to all clients can labels be turned");
   if (experiment_.own_data) {
     if (node >= 0) clients_ = std::make_unique<federated::OwnData>(data_.train, node, nodes);
-  } else if (experiment_.data.name == kSynthetic) {
+  } else if (data_.made_per_client) {
     core::check(experiment_.partition.kind == "iid", core::Kind::usage, "[data] partition = '{}': synthetic data is made client by client, give alpha and beta", experiment_.partition.kind);
     clients_ = std::make_unique<federated::GeneratedData>(experiment_.data.synthetic, experiment_.partition.clients);
   } else {

@@ -1,36 +1,20 @@
 // `starling train` on nodes as a user runs it: the bits of the simulator on every transport and number of processes, a
 // killed run that goes on, real time, and what goes wrong on the way.
-#include <fstream>
-#include <sstream>
 #include <thread>
 
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
 
+#include "tests/system/metrics.h"
 #include "tests/tools/program.h"
 #include "tools/process.h"
 
 using namespace starling;
 using tests::contains;
+using tests::contents;
+using tests::without_wall;
 
 namespace {
-
-std::string contents(const std::string& file) {
-  std::ifstream in(file, std::ios::binary);
-  std::stringstream text;
-  text << in.rdbuf();
-  return text.str();
-}
-
-std::string without_wall(const std::string& file) {
-  std::stringstream in(contents(file)), out;
-  for (std::string line; std::getline(in, line);) {
-    auto json = nlohmann::json::parse(line);
-    json.erase("wall_s");
-    out << json.dump() << '\n';
-  }
-  return out.str();
-}
 
 /// LeNet-5 with stragglers, drops and a quorum, on pictures that every process makes for itself.
 struct World {
@@ -52,7 +36,7 @@ TEST_CASE("simulator, threads, processes and MPI ranks give the same bits") {
   const auto out = [&](const std::string& name) { return " --out '" + (world.folder / name) + "'"; };
   const auto simulated = world.run(world.command("--set strategy.name=scaffold --simulate") + out("sim"));
   REQUIRE_MESSAGE(simulated.status == 0, simulated.err);
-  const std::string model = contents(world.folder / "sim/model.safetensors"), metrics = without_wall(world.folder / "sim/metrics.jsonl");
+  const std::string model = contents(world.folder / "sim/model.safetensors"), metrics = without_wall(contents(world.folder / "sim/metrics.jsonl"));
   CHECK(contains(metrics, "\"dropped\":"));
   int count = 0;
   for (const std::string nodes : {"--nodes local:1 --threads 2", "--nodes local:4 --threads 1", "--nodes local:2 --transport zmq", "--nodes local:2 --transport inproc",
@@ -65,7 +49,7 @@ TEST_CASE("simulator, threads, processes and MPI ranks give the same bits") {
     const auto ran = world.run(world.command("--set strategy.name=scaffold " + nodes) + out(name));
     REQUIRE_MESSAGE(ran.status == 0, ran.err);
     CHECK(contents(world.folder / (name + "/model.safetensors")) == model);
-    CHECK(without_wall(world.folder / (name + "/metrics.jsonl")) == metrics);
+    CHECK(without_wall(contents(world.folder / (name + "/metrics.jsonl"))) == metrics);
     CHECK(nlohmann::json::parse(contents(world.folder / (name + "/summary.json"))).at("nodes").size() >= 1);
   }
 }
@@ -85,7 +69,7 @@ TEST_CASE("a run killed at any of its crash points ends as if it had not been, h
       const auto resumed = world.run("train --resume '" + folder + "' " + where);
       REQUIRE_MESSAGE(resumed.status == 0, resumed.err);
       CHECK(contents(folder + "/model.safetensors") == contents(whole + "/model.safetensors"));
-      CHECK(without_wall(folder + "/metrics.jsonl") == without_wall(whole + "/metrics.jsonl"));
+      CHECK(without_wall(contents(folder + "/metrics.jsonl")) == without_wall(contents(whole + "/metrics.jsonl")));
     }
     const auto again = world.run("train --resume '" + whole + "' " + where);
     CHECK(again.status == 2);
@@ -172,6 +156,8 @@ TEST_CASE("what cannot be trained on nodes is refused by name") {
   CHECK(contains(refused(world.command("--nodes tcp://127.0.0.1:1"), 1), "127.0.0.1:1"));
   CHECK(contains(refused(world.command("--nodes local:0")), "expected local:N"));
   CHECK(contains(refused(world.command("--simulate --set data.own=true")), "needs nodes that hold the data"));
+  CHECK(contains(refused(world.command("--simulate --set attack.kind=label-flip --set attack.clients=1")), "one set is dealt to all clients"));
+  CHECK(contains(refused(world.command("--nodes local:1 --set clock=wall --set attack.kind=alie --set attack.clients=2")), "needs clock = 'virtual'"));
   const auto lost = tests::run_starling(world.command("--nodes local:2 --set data.name=fashion-mnist"), "STARLING_DATA=/nowhere");
   CHECK(lost.status == 2);
   CHECK(contains(lost.err, "github.com/zalandoresearch/fashion-mnist"));

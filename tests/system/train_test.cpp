@@ -1,36 +1,15 @@
 // `starling train --simulate` as a user runs it: the run folder, the same bits again, and what is refused.
-#include <fstream>
-#include <sstream>
-
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
 
 #include "tests/data.h"
+#include "tests/system/metrics.h"
 #include "tests/tools/program.h"
 
 using namespace starling;
 using tests::contains;
-
-namespace {
-
-std::string contents(const std::string& file) {
-  std::ifstream in(file, std::ios::binary);
-  std::stringstream text;
-  text << in.rdbuf();
-  return text.str();
-}
-
-std::string without_wall(const std::string& lines) {
-  std::stringstream in(lines), out;
-  for (std::string line; std::getline(in, line);) {
-    auto json = nlohmann::json::parse(line);
-    json.erase("wall_s");
-    out << json.dump() << '\n';
-  }
-  return out.str();
-}
-
-}  // namespace
+using tests::contents;
+using tests::without_wall;
 
 TEST_CASE("an experiment runs, learns, fills its folder, and gives the same bits with other threads") {
   const auto data = tests::data_file("fashion-mnist/t10k-labels-idx1-ubyte.gz");

@@ -118,6 +118,7 @@ class Training {
 
     if (e.attack.kind != "none") {
       work.attack.emplace(e.attack, clients_);
+      check(e.clock == "virtual" || !work.attack->needs_seen(), Kind::usage, "[attack] kind = '{}': has to see what others will send, which needs clock = 'virtual'", e.attack.kind);
       work.attacked = federated::attacked(work.place(), *work.attack);
     }
 
