@@ -120,6 +120,25 @@ TEST_CASE("nodes train on texts that only they hold, and the same processes then
   CHECK(contains(empty.err, "start it with --data DIR"));
 }
 
+TEST_CASE("a node with a folder of its own reads nothing outside of it, not even through a link in it") {
+  const tests::TemporaryFolder folder;
+  REQUIRE(tests::run_starling("bench make-texts '" + (folder / "texts") + "' --apart --bytes 6000").status == 0);
+  std::filesystem::create_directories(folder / "own");
+  std::filesystem::create_symlink(folder / "texts/coast/coast.txt", folder / "own/coast.txt");
+  tools::LocalNodesOptions options;
+  options.count = 1;
+  options.program = tests::program_path();
+  options.arguments = {"--data", folder / "own"};
+  const auto node = tools::start_local_nodes(options);
+  const auto trained = tests::run_starling("train '" STARLING_SOURCE_DIR "/examples/quickstart-federated/nodes.toml' --set rounds=1 --set data.length=32 --set model.width=32 "
+                                           "--set model.layers=1 --set data.path='" + (folder / "texts/coast") + "' --nodes " + node.uris.front());
+  if (trained.status == 0) {
+    MESSAGE("skipped: this kernel has no Landlock");
+    return;
+  }
+  CHECK(contains(trained.err, "coast.txt"));
+}
+
 TEST_CASE("in real time a node that was killed is taken up again when it is back") {
   const World world;
   tools::LocalNodesOptions options;

@@ -9,6 +9,7 @@
 #include "comm/connect.h"
 #include "comm/job.h"
 #include "tools/command.h"
+#include "tools/confine.h"
 #include "tools/measure.h"
 #include "tools/process.h"
 #include "tools/self.h"
@@ -51,6 +52,8 @@ void refuse_open_door(const NodeOptions& options) {
 }
 
 int run(NodeOptions options) {
+  // Before the first thread starts, which would be free of it.
+  const bool confined = !options.data.empty() && confine_reading({options.data, options.states});
   const Lifeline lifeline(options.lifeline);
   if (options.name.empty()) options.name = host_name();
   refuse_open_door(options);
@@ -63,6 +66,8 @@ int run(NodeOptions options) {
   const auto listener = comm::listen(options.listen, self, {});
   announce(options.announce, listener->uri());
   report(options, "waiting for jobs", listener->uri());
+  if (!options.data.empty())
+    report(options, confined ? "reads no files but its own and the system's" : "could read other files too: this kernel has no Landlock", options.data);
   while (true) {
     auto transport = listener->accept(comm::kNoDeadline);
     report(options, "session", transport->name(0));
