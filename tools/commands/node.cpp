@@ -50,7 +50,7 @@ void refuse_open_door(const NodeOptions& options) {
   fmt::print(stderr, "starling: warning: {} is open to everyone who reaches it (--insecure)\n", options.listen);
 }
 
-int run(NodeOptions options) {
+int run_node(NodeOptions options) {
   const Lifeline lifeline(options.lifeline);
   if (options.name.empty()) options.name = host_name();
   refuse_open_door(options);
@@ -92,7 +92,7 @@ std::function<int()> node(CLI::App& app) {
   app.add_option("--lifeline", options->lifeline)->group("");
   app.add_option("--announce", options->announce)->group("");
   add_json_flag(app, options->json);
-  return [options] { return run(*options); };
+  return [options] { return run_node(*options); };
 }
 
 }  // namespace starling::tools
