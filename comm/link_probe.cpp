@@ -13,6 +13,7 @@
 #include <string>
 
 #include "comm/collectives/reduction.h"
+#include "core/clock.h"
 
 namespace starling::comm {
 namespace {
@@ -20,8 +21,6 @@ namespace {
 using Task = ProbeCommand::Task;
 constexpr auto kProbe = Kind::probe;
 constexpr std::size_t kBuffer = 16;  // of the scratch, apart from those of the algorithms
-
-double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
 double thread_cpu_s() {
   timespec t{};
@@ -49,7 +48,7 @@ Pushed push(Transport& transport, Scratch& scratch, Rank to, std::uint64_t count
   Pushed result;
   result.send_cpu_s = thread_cpu_s() - cpu;
   receive(transport, to, kProbe, {}, deadline);
-  result.elapsed_s = seconds_since(begin);
+  result.elapsed_s = core::seconds_since(begin);
   return result;
 }
 
@@ -62,7 +61,7 @@ double round_trip_s(Transport& transport, Rank to, Deadline deadline) {
     const auto begin = Clock::now();
     transport.send(to, kProbe, frame, deadline);
     receive(transport, to, kProbe, frame, deadline);
-    if (i >= kWarmup) times[i - kWarmup] = seconds_since(begin);
+    if (i >= kWarmup) times[i - kWarmup] = core::seconds_since(begin);
   }
   return median(times);
 }
@@ -88,7 +87,7 @@ double sum_bytes_per_s(Scratch& scratch) {
   for (double& t : times) {
     const auto begin = Clock::now();
     add(values.first(kElements), values.subspan(kElements));
-    t = seconds_since(begin);
+    t = core::seconds_since(begin);
   }
   return kElements * sizeof(double) / std::max(median(times), 1e-9);
 }

@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "comm/job.h"
+#include "core/clock.h"
 #include "partition/shard.h"
 #include "partition/shard_step.h"
 #include "partition/shard_transfer.h"
@@ -44,10 +45,6 @@ struct ShardedLlama::State {
 };
 
 namespace {
-
-double milliseconds_since(comm::Clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(comm::Clock::now() - start).count();
-}
 
 std::vector<std::byte> receive_control(comm::Transport& transport, core::Rank from, comm::Kind kind) {
   const comm::Incoming incoming = transport.next(from, comm::kNoDeadline);
@@ -100,7 +97,7 @@ void ShardedLlama::State::step(std::span<const core::TokenId> tokens, std::int64
   const core::LlamaShard shard{model.config, slice(), blocks, options.plan.sum};
   const auto begin = comm::Clock::now();
   core::forward_blocks(shard, hidden, rows, position, cache, workspace, ranks(), pool);
-  report.compute_ms += milliseconds_since(begin);
+  report.compute_ms += 1e3 * core::seconds_since(begin);
 }
 
 ShardReport ShardedLlama::State::collect(core::Rank from) {
@@ -124,7 +121,7 @@ ShardedLlama::ShardedLlama(const core::LlamaModel& model, const ShardOptions& op
   }
   state_->report.weight_bytes = options.plan.ranks.front().weight_bytes;
   state_->report.kv_bytes = state_->cache.bytes();
-  state_->report.load_ms = milliseconds_since(start);
+  state_->report.load_ms = 1e3 * core::seconds_since(start);
 }
 
 ShardedLlama::~ShardedLlama() = default;

@@ -3,6 +3,7 @@
 
 #include <chrono>
 
+#include "core/clock.h"
 #include "partition/shard.h"
 #include "partition/shard_step.h"
 #include "partition/shard_transfer.h"
@@ -13,10 +14,6 @@ using core::check;
 using core::Kind;
 
 namespace {
-
-double milliseconds_since(comm::Clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(comm::Clock::now() - start).count();
-}
 
 Step receive_step(comm::Transport& transport, const ShardJob& job, const comm::Incoming& incoming,
                   StepBuffer& buffer) {
@@ -53,7 +50,7 @@ void serve_shard(comm::Transport& transport, core::Bytes settings, const NodeBud
   for (const core::LlamaBlock& block : blocks)
     for (std::uint16_t r = 0; r < kRoles; ++r) report.weight_bytes += member(block, static_cast<Role>(r)).bytes().size();
   report.kv_bytes = cache.bytes();
-  report.load_ms = milliseconds_since(start);
+  report.load_ms = 1e3 * core::seconds_since(start);
   transport.send(0, comm::Kind::ready, encode(Ready{report.weight_bytes, report.kv_bytes, report.load_ms}),
                  comm::kNoDeadline);
 
@@ -71,7 +68,7 @@ void serve_shard(comm::Transport& transport, core::Bytes settings, const NodeBud
     const auto begin = comm::Clock::now();
     core::forward_blocks(shard, buffer.hidden(step.rows), step.rows, static_cast<std::int64_t>(step.position), cache,
                          workspace, group, pool);
-    report.compute_ms += milliseconds_since(begin);
+    report.compute_ms += 1e3 * core::seconds_since(begin);
   }
   report.wait_ms = group.wait_ms();
   report.compute_ms -= report.wait_ms;

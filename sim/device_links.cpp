@@ -15,13 +15,12 @@ using federated::Seconds;
 
 namespace {
 
-constexpr std::string_view kAsDevices = "as-devices";
-constexpr std::array<std::string_view, 6> kProfiles{kAsDevices, "uniform", "lognormal", "mixed", "lte", "norway-3g"};
+constexpr std::array<std::string_view, 6> kLinkProfiles{kLinksAsDevices, "uniform", "lognormal", "mixed", "lte", "norway-3g"};
 constexpr double kBytesPerMbit = 125e3;
 
 }  // namespace
 
-std::vector<std::string_view> link_profiles() { return {kProfiles.begin(), kProfiles.end()}; }
+std::vector<std::string_view> link_profiles() { return {kLinkProfiles.begin(), kLinkProfiles.end()}; }
 
 Seconds finish(const Capacity& capacity, double ahead, Seconds from, double amount) {
   constexpr Seconds kLast = 9e9;
@@ -34,7 +33,7 @@ Seconds finish(const Capacity& capacity, double ahead, Seconds from, double amou
 DeviceLinks::DeviceLinks(const LinkOptions& options, std::uint64_t seed, const std::filesystem::path& folder) : options_(options), seed_(seed) {
   const std::string& p = options.profile;
   check(p == "as-devices" || p == "uniform" || p == "lognormal" || p == "mixed" || p == "lte" || p == "norway-3g", Kind::usage,
-        "link profile '{}' is unknown; known: {}", p, fmt::join(kProfiles, " "));
+        "link profile '{}' is unknown; known: {}", p, fmt::join(kLinkProfiles, " "));
   check(options.up_mbit >= 0 && options.down_mbit >= 0 && (options.delay_ms >= 0 || options.delay_ms == -1), Kind::usage,
         "links: up_mbit = {}, down_mbit = {}, delay_ms = {}", options.up_mbit, options.down_mbit, options.delay_ms);
   check(p == "uniform" || p == "lognormal" || (options.up_mbit == 0 && options.down_mbit == 0), Kind::usage,

@@ -50,6 +50,9 @@ class DeviceLinks {
   std::vector<LinkTrace> traces_;
 };
 
+/// The link profile that goes with the device profile.
+inline constexpr std::string_view kLinksAsDevices = "as-devices";
+
 /// as-devices: what the devices' profile says. uniform: one rate, by default no time at all. lognormal: a median of 600
 /// kB/s down with sigma 1.1, a third of it up. mixed: WiFi, 4G and 3G in shares of 60, 30 and 10 % with medians of 2000,
 /// 600 and 100 kB/s. lte: mahimahi's recordings. norway-3g: those of Riiser et al. All but uniform have a delay of 25 ms.

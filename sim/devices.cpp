@@ -27,7 +27,7 @@ constexpr std::array<Profile, 7> kProfiles{{{"uniform", "always", "uniform"},
                                             {"ai-benchmark", "diurnal", "lognormal"},
                                             {"file", "", ""}}};
 constexpr double kMedianMs = 40;
-constexpr std::string_view kAsProfile = "as-profile", kAsDevices = "as-devices";
+constexpr std::string_view kAsProfile = "as-profile";
 
 const Profile& find_profile(const std::string& name) {
   for (const Profile& p : kProfiles)
@@ -90,7 +90,7 @@ Devices::Devices(const DeviceOptions& options) : options_(options) {
         options.background);
   if (from_file) table_ = std::make_shared<const ProfileTable>(ProfileTable::load(options.file));
   LinkOptions links = options.links;
-  if (links.profile == kAsDevices) links.profile = profile.links;
+  if (links.profile == kLinksAsDevices) links.profile = profile.links;
   const bool recorded = links.profile == "lte" || links.profile == "norway-3g" || options.background == "planetlab" || options.profile == "ai-benchmark";
   const std::filesystem::path folder = recorded && options.folder.empty() ? core::data_folder() : options.folder;
   if (!links.profile.empty()) links_.emplace(links, options.seed, folder);

@@ -16,7 +16,7 @@ using core::check;
 using core::JsonFields;
 using core::Kind;
 
-constexpr std::uint64_t kFileBytesMax = std::uint64_t{4} << 30, kLineBytesMax = 1 << 20;
+constexpr std::uint64_t kTableBytesMax = std::uint64_t{4} << 30, kLineBytesMax = 1 << 20;
 constexpr std::array<std::string_view, 8> kFields{"id", "c_ms", "down_kBps", "up_kBps", "mem_MB", "period_s", "intervals", "p_fail"};
 
 float quantity(const JsonFields& fields, std::string_view key, double low, double high, std::optional<double> otherwise = {}) {
@@ -81,7 +81,7 @@ ProfileTable ProfileTable::parse(std::string_view text, const std::string& sourc
 }
 
 ProfileTable ProfileTable::load(const std::filesystem::path& file) {
-  const std::vector<std::byte> bytes = core::read_packed(file, kFileBytesMax);
+  const std::vector<std::byte> bytes = core::read_packed(file, kTableBytesMax);
   return parse({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, file.string());
 }
 

@@ -17,6 +17,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "core/error.h"
 #include "tools/descriptor.h"
 #include "tools/sockets.h"
@@ -26,8 +27,6 @@ namespace {
 
 using core::Kind;
 using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 std::string first_line(const std::string& path) {
   std::ifstream file(path);
@@ -137,13 +136,13 @@ DiskSpeed measure_disk(const std::filesystem::path& directory, std::uint64_t byt
     core::check(::write(file.get(), block.data(), block.size()) == static_cast<ssize_t>(block.size()), Kind::refused,
                 "{}: writing {} bytes: {}", directory.string(), bytes, core::last_error);
   ::fsync(file.get());
-  speed.write_bytes_per_s = static_cast<double>(bytes) / seconds_since(start);
+  speed.write_bytes_per_s = static_cast<double>(bytes) / core::seconds_since(start);
   ::posix_fadvise(file.get(), 0, 0, POSIX_FADV_DONTNEED);
   ::lseek(file.get(), 0, SEEK_SET);
   start = Clock::now();
   while (::read(file.get(), block.data(), block.size()) > 0) {
   }
-  speed.read_bytes_per_s = static_cast<double>(bytes) / seconds_since(start);
+  speed.read_bytes_per_s = static_cast<double>(bytes) / core::seconds_since(start);
   struct statvfs space {};
   if (::fstatvfs(file.get(), &space) == 0) speed.free_bytes = std::uint64_t{space.f_bavail} * space.f_frsize;
   return speed;
@@ -176,14 +175,14 @@ LoopbackSpeed measure_loopback() {
       const auto start = Clock::now();
       write_all(near, std::span(buffer).first(1), deadline);
       read_exactly(near, std::span(buffer).first(1), deadline);
-      trips.push_back(seconds_since(start) * 1e6);
+      trips.push_back(core::seconds_since(start) * 1e6);
     }
     std::nth_element(trips.begin(), trips.begin() + kRoundTrips / 2, trips.end());
     speed.round_trip_us = trips[kRoundTrips / 2];
     const auto start = Clock::now();
     for (std::size_t left = kPushBytes; left > 0; left -= buffer.size()) write_all(near, buffer, deadline);
     read_exactly(near, std::span(buffer).first(1), deadline);
-    speed.bytes_per_s = static_cast<double>(kPushBytes) / seconds_since(start);
+    speed.bytes_per_s = static_cast<double>(kPushBytes) / core::seconds_since(start);
   } catch (...) {
     failure = std::current_exception();
     near.reset();
@@ -203,7 +202,7 @@ double measure_memory() {
     for (std::size_t i = 0; i < words.size(); i += 8)
       for (int lane = 0; lane < 8; ++lane) sums[lane] += words[i + static_cast<std::size_t>(lane)];
     for (std::uint64_t sum : sums) kept = kept + sum;
-    best = std::max(best, static_cast<double>(words.size() * 8) / seconds_since(start));
+    best = std::max(best, static_cast<double>(words.size() * 8) / core::seconds_since(start));
   }
   return best;
 }

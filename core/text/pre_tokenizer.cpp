@@ -80,12 +80,6 @@ void for_each_part(std::string_view text, char separator, Use&& use) {
   }
 }
 
-struct FreeMatch {
-  void operator()(pcre2_match_data* p) const { pcre2_match_data_free(p); }
-  void operator()(pcre2_match_context* p) const { pcre2_match_context_free(p); }
-  void operator()(pcre2_code* p) const { pcre2_code_free(p); }
-};
-
 }  // namespace
 
 const PreTokenizerTraits& pre_tokenizer_traits(std::string_view name) {
@@ -103,6 +97,12 @@ const PreTokenizerTraits& pre_tokenizer_traits(std::string_view name) {
 }
 
 struct PreTokenizer::Stage {
+  struct Free {
+    void operator()(pcre2_match_data* p) const { pcre2_match_data_free(p); }
+    void operator()(pcre2_match_context* p) const { pcre2_match_context_free(p); }
+    void operator()(pcre2_code* p) const { pcre2_code_free(p); }
+  };
+
   explicit Stage(std::string_view expression) {
     const std::string spelled = spell_out_space(expression);
     int code = 0;
@@ -128,7 +128,7 @@ struct PreTokenizer::Stage {
     if (at < text.size()) out.push_back(text.substr(at));
   }
 
-  std::unique_ptr<pcre2_code, FreeMatch> compiled;
+  std::unique_ptr<pcre2_code, Free> compiled;
 };
 
 PreTokenizer::PreTokenizer(std::string_view name) {
@@ -138,8 +138,8 @@ PreTokenizer::PreTokenizer(std::string_view name) {
 PreTokenizer::~PreTokenizer() = default;
 
 std::vector<std::string_view> PreTokenizer::split(std::string_view text) const {
-  const std::unique_ptr<pcre2_match_data, FreeMatch> match(pcre2_match_data_create(1, nullptr));
-  const std::unique_ptr<pcre2_match_context, FreeMatch> context(pcre2_match_context_create(nullptr));
+  const std::unique_ptr<pcre2_match_data, Stage::Free> match(pcre2_match_data_create(1, nullptr));
+  const std::unique_ptr<pcre2_match_context, Stage::Free> context(pcre2_match_context_create(nullptr));
   ensure(match && context, "PCRE2: no memory for a match");
   // Every expression is linear in the run it matches, so a few steps per byte are enough.
   pcre2_set_match_limit(context.get(), static_cast<std::uint32_t>(std::min<std::size_t>(1'000'000 + 16 * text.size(), UINT32_MAX)));

@@ -13,7 +13,7 @@ namespace fs = std::filesystem;
 using core::check;
 using core::Kind;
 
-constexpr std::uint64_t kFileBytesMax = 64 << 20, kArchiveBytesMax = 256 << 20;
+constexpr std::uint64_t kTraceBytesMax = 64 << 20, kArchiveBytesMax = 256 << 20;
 constexpr std::size_t kEntriesMax = 20'000;
 
 std::string_view text_of(core::Bytes bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
@@ -22,7 +22,7 @@ void check_there(bool there, const fs::path& what, const char* origin) {
   check(there, Kind::missing, "{}: not there; it comes from {}; STARLING_DATA names the folder that holds the sets", what.string(), origin);
 }
 
-Capacity read_mahimahi(const fs::path& file) { return parse_mahimahi(text_of(core::read_packed(file, kFileBytesMax)), file.string()); }
+Capacity read_mahimahi(const fs::path& file) { return parse_mahimahi(text_of(core::read_packed(file, kTraceBytesMax)), file.string()); }
 
 /// One result per file of a tar archive, by its name without folders.
 template <class Result, class Parse>
@@ -78,7 +78,7 @@ std::vector<Capacity> load_planetlab(const fs::path& folder) {
 std::vector<Phone> load_phones(const fs::path& folder) {
   const fs::path file = folder / "phone-training-time/benchmark2score.json";
   check_there(fs::is_regular_file(file), file, "github.com/PKU-Chengxu/FLASH, models/utils/device_util");
-  return parse_phones(text_of(core::read_packed(file, kFileBytesMax)), file.string());
+  return parse_phones(text_of(core::read_packed(file, kTraceBytesMax)), file.string());
 }
 
 }  // namespace starling::sim

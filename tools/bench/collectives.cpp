@@ -71,7 +71,7 @@ void print_algorithm_table(const nlohmann::json& result) {
                       c["within_2x"].get<bool>() ? "ok" : "(not within 2x)"));
 }
 
-int run(CollectivesOptions& options) {
+int run_collectives(CollectivesOptions& options) {
   if (!options.results.empty()) return run_mpi_rank(options);
   if (options.worker) return run_link_rank(options);
   nlohmann::json result;
@@ -143,7 +143,7 @@ std::function<int()> collectives(CLI::App& app) {
     for (const std::string& text : *sizes) options->sizes.push_back(parse_bytes(text));
     options->against_mpi = !*algorithms && options->link.empty();
     options->sum = *sum == "exact" ? core::Sum::exact : core::Sum::fast;
-    return run(*options);
+    return run_collectives(*options);
   };
 }
 

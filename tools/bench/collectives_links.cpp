@@ -20,12 +20,12 @@ namespace {
 
 using comm::Collective;
 constexpr int kTurns = 5;  // of every algorithm, so that a disturbance hits all alike
-constexpr auto kCallLimit = std::chrono::seconds(120);
+constexpr auto kLinkCallLimit = std::chrono::seconds(120);
 
 /// What all ranks do together; rank 0 also writes down what came out.
-class Bench {
+class LinkBench {
  public:
-  Bench(comm::Transport& transport, const CollectivesOptions& options) : transport_(transport), options_(options) {}
+  LinkBench(comm::Transport& transport, const CollectivesOptions& options) : transport_(transport), options_(options) {}
 
   nlohmann::json measure(std::uint64_t bytes) {
     const std::size_t elements = bytes / sizeof(float);
@@ -39,7 +39,7 @@ class Bench {
     std::vector<std::vector<float>> slowest(table.size());
     for (int turn = 0; turn < kTurns; ++turn) {
       for (std::size_t i = 0; i < table.size(); ++i) {
-        comm::barrier(transport_, comm::after(kCallLimit));
+        comm::barrier(transport_, comm::after(kLinkCallLimit));
         call(table[i]);
         const std::vector<float> us = slowest_of(run(table[i], std::max(2, calls[i] / kTurns)));
         slowest[i].insert(slowest[i].end(), us.begin(), us.end());
@@ -53,9 +53,9 @@ class Bench {
  private:
   void call(const Collective& c) {
     if (options_.sum == core::Sum::exact)
-      c.sum_exact(transport_, scratch_, parts_, values_, comm::after(kCallLimit));
+      c.sum_exact(transport_, scratch_, parts_, values_, comm::after(kLinkCallLimit));
     else
-      c.sum_fast(transport_, scratch_, values_, comm::after(kCallLimit));
+      c.sum_fast(transport_, scratch_, values_, comm::after(kLinkCallLimit));
   }
 
   /// Microseconds of one call, for every group of calls that are timed together.
@@ -75,7 +75,7 @@ class Bench {
   int calls_that_fit(const Collective& c) {
     call(c);
     float us = run(c, 2).front();
-    comm::broadcast(transport_, 0, std::as_writable_bytes(std::span(&us, 1)), comm::after(kCallLimit));
+    comm::broadcast(transport_, 0, std::as_writable_bytes(std::span(&us, 1)), comm::after(kLinkCallLimit));
     return static_cast<int>(std::clamp(options_.seconds_max * 1e6 / us, 5.0, static_cast<double>(options_.repetitions)));
   }
 
@@ -83,7 +83,7 @@ class Bench {
   std::vector<float> slowest_of(std::vector<float> us) {
     const auto size = static_cast<std::size_t>(transport_.size());
     std::vector<float> all(transport_.rank() == 0 ? us.size() * size : 0);
-    comm::gather(transport_, 0, std::as_bytes(std::span(us)), std::as_writable_bytes(std::span(all)), comm::after(kCallLimit));
+    comm::gather(transport_, 0, std::as_bytes(std::span(us)), std::as_writable_bytes(std::span(all)), comm::after(kLinkCallLimit));
     for (std::size_t i = 0; i < all.size(); ++i) us[i % us.size()] = std::max(us[i % us.size()], all[i]);
     return us;
   }
@@ -227,7 +227,7 @@ nlohmann::json compare_algorithms(const CollectivesOptions& options) {
     }
     comm::Connected connected = comm::connect(uris, connect);
     comm::Heartbeat heartbeat(*connected.transport, connect.limits.heartbeat_every);
-    Bench bench(*connected.transport, options);
+    LinkBench bench(*connected.transport, options);
     nlohmann::json rows = nlohmann::json::array();
     for (const std::uint64_t bytes : options.sizes) {
       rows.push_back(bench.measure(bytes));
@@ -247,7 +247,7 @@ int run_link_rank(const CollectivesOptions& options) {
   announce(options.announce, listener->uri());
   const std::unique_ptr<comm::Transport> transport = listener->accept(comm::after(std::chrono::seconds(30)));
   comm::Heartbeat heartbeat(*transport, comm::Limits{}.heartbeat_every);
-  Bench bench(*transport, options);
+  LinkBench bench(*transport, options);
   try {
     for (const std::uint64_t bytes : options.sizes) bench.measure(bytes);
   } catch (const core::Error& error) {

@@ -35,7 +35,7 @@ using core::Kind;
 #ifdef STARLING_MPI
 namespace {
 
-constexpr auto kCallLimit = std::chrono::seconds(30);  // our deadline for one all-reduce
+constexpr auto kMpiCallLimit = std::chrono::seconds(30);  // our deadline for one all-reduce
 constexpr std::size_t kUriBytes = 256;
 
 /// Rank i on core i modulo the cores there are, for both sides.
@@ -63,7 +63,7 @@ std::unique_ptr<comm::Transport> build_mesh(int rank, int size) {
   options.session = static_cast<std::uint64_t>(::getppid());
   options.deadline = comm::after(std::chrono::seconds(20));
   // While MPI's side runs, its spinning ranks can starve a heartbeat on a busy machine.
-  options.limits.silence_max = kCallLimit;
+  options.limits.silence_max = kMpiCallLimit;
   std::unique_ptr<comm::Listener> listener;
   std::array<char, kUriBytes> mine{};
   if (rank > 0) {
@@ -83,9 +83,9 @@ std::unique_ptr<comm::Transport> build_mesh(int rank, int size) {
 }
 
 /// Everything that one rank measures with.
-class Bench {
+class MpiBench {
  public:
-  Bench(comm::Transport& transport, const CollectivesOptions& options) : transport_(transport), options_(options) {}
+  MpiBench(comm::Transport& transport, const CollectivesOptions& options) : transport_(transport), options_(options) {}
 
   nlohmann::json measure(std::uint64_t bytes) {
     const std::size_t elements = bytes / sizeof(float);
@@ -97,11 +97,11 @@ class Bench {
     const comm::Collective& by_exact = comm::collective(exact.algorithm);
     const auto ours_fast = [&] {
       std::copy(input_.begin(), input_.end(), total_.begin());
-      by_fast.sum_fast(transport_, scratch_, total_, comm::after(kCallLimit));
+      by_fast.sum_fast(transport_, scratch_, total_, comm::after(kMpiCallLimit));
     };
     const auto ours_exact = [&] {
       std::copy(input_.begin(), input_.end(), parts_.begin());
-      by_exact.sum_exact(transport_, scratch_, parts_, total_, comm::after(kCallLimit));
+      by_exact.sum_exact(transport_, scratch_, parts_, total_, comm::after(kMpiCallLimit));
     };
     const auto theirs = [&] {
       MPI_Allreduce(input_.data(), total_.data(), static_cast<int>(elements), MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD);
@@ -188,7 +188,7 @@ std::vector<std::string> mpi_command(const CollectivesOptions& options, int rank
   return command;
 }
 
-int run_command(const std::vector<std::string>& command) {
+int run_mpi(const std::vector<std::string>& command) {
   std::vector<char*> words;
   for (const std::string& word : command) words.push_back(const_cast<char*>(word.c_str()));
   words.push_back(nullptr);
@@ -216,7 +216,7 @@ nlohmann::json compare_with_mpi(const CollectivesOptions& options) {
   nlohmann::json rows = nlohmann::json::array();
   for (const int ranks : options.ranks) {
     const std::filesystem::path file = std::filesystem::temp_directory_path() / fmt::format("starling-collectives-{}.json", ::getpid());
-    const int status = run_command(mpi_command(options, ranks, mpirun, file.string()));
+    const int status = run_mpi(mpi_command(options, ranks, mpirun, file.string()));
     std::ifstream in(file);
     const nlohmann::json found = nlohmann::json::parse(in, nullptr, false);
     in.close();
@@ -238,7 +238,7 @@ int run_mpi_rank(const CollectivesOptions& options) {
   nlohmann::json rows = nlohmann::json::array();
   {
     comm::Heartbeat heartbeat(*transport, comm::Limits{}.heartbeat_every);
-    Bench bench(*transport, options);
+    MpiBench bench(*transport, options);
     for (const std::uint64_t bytes : options.sizes) rows.push_back(bench.measure(bytes));
   }
   if (rank == 0) std::ofstream(options.results) << rows;

@@ -29,7 +29,7 @@ using core::check;
 using core::Kind;
 using core::TokenId;
 
-struct Options {
+struct EqualityOptions {
   std::vector<std::string> models;
   std::string prompts;
 #ifdef STARLING_MPI
@@ -131,7 +131,7 @@ std::vector<std::vector<TokenId>> random_ids(int count, std::int64_t length, boo
   return lists;
 }
 
-Subject load_subject(const std::string& path, const Options& options) {
+Subject load_subject(const std::string& path, const EqualityOptions& options) {
   constexpr std::int64_t kRandomPromptLength = 100;
   Subject subject;
   subject.name = std::filesystem::path(path).filename().string();
@@ -165,7 +165,7 @@ void compare(const Subject& subject, const std::vector<partition::Generation>& r
 using Combinations = std::span<const Combination>;
 
 /// All of one transport and one number of ranks.
-void run_cluster(Cluster& cluster, Combinations combinations, const std::vector<Subject>& subjects, const Options& options,
+void run_cluster(Cluster& cluster, Combinations combinations, const std::vector<Subject>& subjects, const EqualityOptions& options,
                  Tally& tally) {
   const int ranks = cluster.size();
   for (const Combination& c : combinations) {
@@ -181,7 +181,7 @@ void run_cluster(Cluster& cluster, Combinations combinations, const std::vector<
 }
 
 /// The ranks of an MPI job are started by mpirun: this program again, which prints its own tally.
-void run_mpi(Combinations combinations, const Options& options, Tally& tally) {
+void run_mpi(Combinations combinations, const EqualityOptions& options, Tally& tally) {
   const int ranks = combinations.front().ranks;
   std::vector<std::string> command{"mpirun", "-n", std::to_string(ranks), "--oversubscribe"};
   if (::geteuid() == 0) command.emplace_back("--allow-run-as-root");
@@ -206,7 +206,7 @@ void run_mpi(Combinations combinations, const Options& options, Tally& tally) {
              result.at("different").get<int>(), std::chrono::duration<double>(comm::Clock::now() - start).count());
 }
 
-int finish(const Options& options, const Tally& tally, double seconds) {
+int finish(const EqualityOptions& options, const Tally& tally, double seconds) {
   if (options.json) {
     print_json({{"combinations", tally.combinations},
                 {"generations", tally.generations},
@@ -222,13 +222,13 @@ int finish(const Options& options, const Tally& tally, double seconds) {
   return tally.different == 0 && tally.combinations > 0 ? 0 : 1;
 }
 
-std::vector<Subject> load_subjects(const Options& options) {
+std::vector<Subject> load_subjects(const EqualityOptions& options) {
   std::vector<Subject> subjects;
   for (const std::string& model : options.models) subjects.push_back(load_subject(model, options));
   return subjects;
 }
 
-int run_mpi_rank(const Options& options) {
+int run_mpi_rank(const EqualityOptions& options) {
   const auto start = comm::Clock::now();
   ClusterOptions cluster_options;
   cluster_options.nodes = "mpi";
@@ -244,7 +244,7 @@ int run_mpi_rank(const Options& options) {
   return finish(options, tally, std::chrono::duration<double>(comm::Clock::now() - start).count());
 }
 
-int run(Options options) {
+int run_equality(EqualityOptions options) {
   const auto start = comm::Clock::now();
   if (options.algorithms.empty())
     for (const comm::Collective& c : comm::collectives()) options.algorithms.emplace_back(c.name);
@@ -277,7 +277,7 @@ int run(Options options) {
 }  // namespace
 
 std::function<int()> equality(CLI::App& app) {
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<EqualityOptions>();
   app.add_option("MODEL", o->models, "model files")->required();
   app.add_option("--prompts", o->prompts, "JSON list of prompts");
   app.add_option("--random", o->random_prompts, "this many prompts of random ids instead");
@@ -293,7 +293,7 @@ std::function<int()> equality(CLI::App& app) {
   app.add_flag("--pairs", o->pairs, "not every combination, but every pair of values of two options");
   app.add_option("--mpi-child", o->mpi_child)->group("");
   add_json_flag(app, o->json);
-  return [o] { return run(*o); };
+  return [o] { return run_equality(*o); };
 }
 
 }  // namespace starling::tools::bench

@@ -46,7 +46,7 @@ constexpr std::array<NamedShape, 5> kShapes{{
     {"syn-7B", 4096, 32, 32, 32, 11008, 32000},
 }};
 
-struct Options {
+struct MakeModelOptions {
   std::string shape, out, type = "f32";
   std::uint64_t seed = 1;
   int threads = 0;
@@ -227,7 +227,7 @@ class Plan {
   std::uint64_t parameters_ = 0, bytes_ = 0;
 };
 
-int run(const Options& options) {
+int run_make_model(const MakeModelOptions& options) {
   const NamedShape& shape = find_shape(options.shape);
   const Type type = core::type_from_name(options.type);
   check(std::filesystem::path(options.out).extension() == ".gguf", Kind::usage, "make-model: {}: the name must end in .gguf",
@@ -252,7 +252,7 @@ int run(const Options& options) {
 }  // namespace
 
 std::function<int()> make_model(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<MakeModelOptions>();
   std::string shapes;
   for (const NamedShape& shape : kShapes) shapes += fmt::format("{}{}", shapes.empty() ? "" : ", ", shape.name);
   app.add_option("SHAPE", options->shape, shapes)->required();
@@ -262,7 +262,7 @@ std::function<int()> make_model(CLI::App& app) {
   app.add_option("--threads", options->threads, "how many write (default: all cores); the file does not depend on it")
       ->check(CLI::Range(1, 1024));
   add_json_flag(app, options->json);
-  return [options] { return run(*options); };
+  return [options] { return run_make_model(*options); };
 }
 
 }  // namespace starling::tools::bench

@@ -11,7 +11,7 @@
 namespace starling::tools::bench {
 namespace {
 
-struct Options {
+struct MakeTextsOptions {
   std::string out;
   std::size_t bytes = 300'000;
   std::uint64_t seed = 1;
@@ -22,7 +22,7 @@ void write_text(const std::filesystem::path& file, const std::string& text) {
   core::write_file(file, [&](const core::Sink& sink) { sink(std::as_bytes(std::span(text))); });
 }
 
-int run(const Options& options) {
+int run_make_texts(const MakeTextsOptions& options) {
   nlohmann::json files = nlohmann::json::array();
   for (std::size_t dialect = 0; dialect < core::kDialects; ++dialect) {
     const std::string name(core::dialect_name(dialect));
@@ -42,13 +42,13 @@ int run(const Options& options) {
 }  // namespace
 
 std::function<int()> make_texts(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<MakeTextsOptions>();
   app.add_option("OUT", options->out, "folder to write: a text for every dialect, and a list of the words that it alone has")->required();
   app.add_flag("--apart", options->apart, "each text in a folder of its own, for nodes that see no other");
   app.add_option("--bytes", options->bytes, "of each file")->check(CLI::Range(1, 1 << 26))->capture_default_str();
   add_seed_option(app, options->seed, "of the texts");
   add_json_flag(app, options->json);
-  return [options] { return run(*options); };
+  return [options] { return run_make_texts(*options); };
 }
 
 }  // namespace starling::tools::bench

@@ -22,7 +22,7 @@ constexpr std::int64_t kSets = 8;      // batches of examples, used in turn
 constexpr std::int64_t kWarm = 3;
 constexpr double kRate = 0.01;
 
-struct Options {
+struct TrainOptions {
   std::vector<std::string> models{"mlp", "lenet5", "fedavg-cnn", "vgg9", "resnet20", "char-lstm"};
   std::int64_t batch = 32, steps = 20, blocks = 9;
   int threads = 0;
@@ -102,7 +102,7 @@ void write_weights(const std::string& file, const core::Parameters& parameters) 
   core::write_safetensors(file, {}, tensors);
 }
 
-nlohmann::json measure(const Options& options, const std::string& name, int threads) {
+nlohmann::json measure(const TrainOptions& options, const std::string& name, int threads) {
   const Shape shape = shape_of(name);
   const auto model = core::make_model(shape.model);
   core::Parameters parameters(model->layout());
@@ -134,7 +134,7 @@ nlohmann::json measure(const Options& options, const std::string& name, int thre
           {"fastest", blocks.front()}, {"slowest", blocks.back()}, {"losses", losses}, {"parameters", model->layout()->size()}};
 }
 
-int run(const Options& options) {
+int run_train(const TrainOptions& options) {
   const int threads = options.threads > 0 ? options.threads : describe_machine().cores;
   if (!options.json) print(fmt::format("{:<12} {:>5} {:>12} {:>10} {:>10}\n", "model", "batch", "ms per step", "fastest", "slowest"));
   for (const std::string& name : options.models) {
@@ -153,7 +153,7 @@ int run(const Options& options) {
 }  // namespace
 
 std::function<int()> train(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<TrainOptions>();
   app.add_option("--models", options->models, "which, as lenet5,vgg9")->delimiter(',');
   app.add_option("--batch", options->batch, "examples of a step")->check(CLI::Range(1, 4096))->capture_default_str();
   app.add_option("--steps", options->steps, "of a block")->check(CLI::Range(1, 1000000))->capture_default_str();
@@ -161,7 +161,7 @@ std::function<int()> train(CLI::App& app) {
   app.add_option("--threads", options->threads, "default: all cores")->check(CLI::Range(1, 1024));
   app.add_option("--weights", options->weights, "file to write the initial weights to, for a peer (one model)");
   add_json_flag(app, options->json);
-  return [options] { return run(*options); };
+  return [options] { return run_train(*options); };
 }
 
 }  // namespace starling::tools::bench

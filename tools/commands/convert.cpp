@@ -10,7 +10,7 @@
 namespace starling::tools {
 namespace {
 
-struct Options {
+struct ConvertOptions {
   std::string in, out, type, tokenizer;
   bool json = false;
 };
@@ -24,7 +24,7 @@ std::uint64_t bytes_at(const std::filesystem::path& path) {
   return bytes;
 }
 
-int run(const Options& options) {
+int run_convert(const ConvertOptions& options) {
   std::optional<core::Type> type;
   if (!options.type.empty()) type = core::type_from_name(options.type);
   core::LoadOptions load;
@@ -44,13 +44,13 @@ int run(const Options& options) {
 }  // namespace
 
 std::function<int()> convert(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ConvertOptions>();
   app.add_option("IN", options->in, "a model: GGUF, llama2.c .bin, safetensors file or folder")->required();
   app.add_option("OUT", options->out, "what to write; the name says the format: .gguf, .safetensors, .bin")->required();
   app.add_option("--type", options->type, "f32, f16, bf16, q8_0 or q4_0 (default: as it is); rows that a block does not divide are f16");
   app.add_option("--tokenizer", options->tokenizer, "vocabulary (default: in or beside the model)");
   add_json_flag(app, options->json);
-  return [options] { return run(*options); };
+  return [options] { return run_convert(*options); };
 }
 
 }  // namespace starling::tools

@@ -9,7 +9,7 @@
 namespace starling::tools {
 namespace {
 
-struct Options {
+struct DoctorOptions {
   bool json = false;
   std::string directory = ".";
 };
@@ -17,7 +17,7 @@ struct Options {
 std::string rate(double bytes_per_s) { return fmt::format("{:.2f} GB/s", bytes_per_s / 1e9); }
 double gib(std::uint64_t bytes) { return static_cast<double>(bytes) / (1 << 30); }
 
-int run(const Options& options) {
+int run_doctor(const DoctorOptions& options) {
   const Machine machine = describe_machine();
   const DiskSpeed disk = measure_disk(options.directory, 64u << 20);
   const LoopbackSpeed loopback = measure_loopback();
@@ -54,10 +54,10 @@ int run(const Options& options) {
 }  // namespace
 
 std::function<int()> doctor(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<DoctorOptions>();
   add_json_flag(app, options->json);
   app.add_option("--dir", options->directory, "where the disk is measured (a temporary file of 64 MB)");
-  return [options] { return run(*options); };
+  return [options] { return run_doctor(*options); };
 }
 
 }  // namespace starling::tools

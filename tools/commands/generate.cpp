@@ -1,7 +1,6 @@
 // `starling generate`: writes the continuation of a prompt, on one process or on a cluster.
 #include <unistd.h>
 
-#include <charconv>
 #include <iterator>
 
 #include <CLI/CLI.hpp>
@@ -17,6 +16,7 @@
 #include "tools/command.h"
 #include "tools/measure.h"
 #include "tools/plan_print.h"
+#include "tools/token_ids.h"
 
 namespace starling::tools {
 namespace {
@@ -25,7 +25,7 @@ using core::check;
 using core::Kind;
 using core::TokenId;
 
-struct Options {
+struct GenerateOptions {
   std::string model, tokenizer;
   std::string prompt, prompt_file, prompt_ids;
   bool has_prompt = false;
@@ -41,25 +41,10 @@ struct Options {
 
 constexpr std::uint64_t kPromptBytesMax = std::uint64_t{64} << 20;
 
-std::vector<TokenId> parse_ids(const std::string& text) {
-  std::vector<TokenId> ids;
-  const char* p = text.data();
-  const char* end = p + text.size();
-  while (p != end) {
-    TokenId id = 0;
-    const auto [rest, error] = std::from_chars(p, end, id);
-    check(error == std::errc() && (rest == end || *rest == ','), Kind::usage,
-          "--prompt-ids: '{}' is no list of numbers such as 1,2,3", text);
-    ids.push_back(id);
-    p = rest == end ? end : rest + 1;
-  }
-  return ids;
-}
-
-std::vector<TokenId> prompt_tokens(const Options& options, const core::Tokenizer* tokenizer) {
+std::vector<TokenId> prompt_tokens(const GenerateOptions& options, const core::Tokenizer* tokenizer) {
   const int given = options.has_prompt + !options.prompt_file.empty() + !options.prompt_ids.empty();
   check(given == 1, Kind::usage, "give one of --prompt, --prompt-file and --prompt-ids");
-  if (!options.prompt_ids.empty()) return parse_ids(options.prompt_ids);
+  if (!options.prompt_ids.empty()) return parse_ids(options.prompt_ids, "--prompt-ids");
   check(tokenizer != nullptr, Kind::missing, "{}: has no vocabulary: give --tokenizer FILE or --prompt-ids",
         options.model);
   return tokenizer->encode(options.prompt_file.empty() ? options.prompt
@@ -74,7 +59,7 @@ struct Run {
   nlohmann::json allreduce;
 };
 
-core::Type cache_type(const Options& options, const core::LlamaModel& model) {
+core::Type cache_type(const GenerateOptions& options, const core::LlamaModel& model) {
   if (!options.kv_type.empty()) {
     const core::Type type = core::type_from_name(options.kv_type);
     check(type == core::Type::f32 || type == core::Type::f16 || type == core::Type::q8_0, Kind::usage,
@@ -84,7 +69,7 @@ core::Type cache_type(const Options& options, const core::LlamaModel& model) {
   return model.blocks.front().query.type() == core::Type::f32 ? core::Type::f32 : core::Type::f16;
 }
 
-std::vector<double> shares_for(const Options& options, Cluster* cluster, core::Rank ranks) {
+std::vector<double> shares_for(const GenerateOptions& options, Cluster* cluster, core::Rank ranks) {
   if (!cluster) return {1.0};
   if (!options.cluster.shares.empty()) return partition::parse_shares(options.cluster.shares, ranks);
   if (!cluster->shares().empty()) return cluster->shares();
@@ -92,7 +77,7 @@ std::vector<double> shares_for(const Options& options, Cluster* cluster, core::R
   return partition::probe_speeds(*cluster->transport(), cluster->threads());
 }
 
-partition::ShardOptions shard_options(const Options& options, const core::LlamaModel& model, Cluster* cluster,
+partition::ShardOptions shard_options(const GenerateOptions& options, const core::LlamaModel& model, Cluster* cluster,
                                       std::int64_t prompt) {
   const core::Rank ranks = cluster ? cluster->size() : 1;
   partition::PlanOptions plan;
@@ -123,7 +108,7 @@ nlohmann::json allreduce_json(const comm::TransportGroup& group) {
   return json;
 }
 
-Run run_model(const Options& options, const core::LlamaModel& model, std::span<const TokenId> prompt,
+Run run_model(const GenerateOptions& options, const core::LlamaModel& model, std::span<const TokenId> prompt,
               Cluster* cluster, int threads, const partition::GenerateOptions& generate) {
   core::Pool pool(threads);
   comm::Transport* transport = cluster ? cluster->transport() : nullptr;
@@ -184,7 +169,7 @@ nlohmann::json result_json(const Run& run, const std::string& text, std::size_t 
 }
 
 /// Runs the model once more in this process alone; true when every token and every logit has the same bits.
-bool same_alone(const Options& options, const core::LlamaModel& model, std::span<const TokenId> prompt,
+bool same_alone(const GenerateOptions& options, const core::LlamaModel& model, std::span<const TokenId> prompt,
                 const Run& cluster_run, partition::GenerateOptions generate) {
   generate.on_token = nullptr;
   const Run alone = run_model(options, model, prompt, nullptr, describe_machine().cores, generate);
@@ -196,14 +181,14 @@ bool same_alone(const Options& options, const core::LlamaModel& model, std::span
   return same;
 }
 
-core::LlamaModel load(const Options& options) {
+core::LlamaModel load(const GenerateOptions& options) {
   core::LoadOptions load;
   if (!options.tokenizer.empty()) load.tokenizer = options.tokenizer;
   load.vocabulary_optional = !options.prompt_ids.empty();
   return core::load_model(options.model, load);
 }
 
-int generate_on(const Options& options, const core::LlamaModel& model, Cluster& cluster) {
+int generate_on(const GenerateOptions& options, const core::LlamaModel& model, Cluster& cluster) {
   std::unique_ptr<core::Tokenizer> tokenizer;
   if (model.vocabulary.model != core::TokenizerModel::none) tokenizer = core::make_tokenizer(model.vocabulary);
   const std::vector<TokenId> prompt = prompt_tokens(options, tokenizer.get());
@@ -229,7 +214,7 @@ int generate_on(const Options& options, const core::LlamaModel& model, Cluster& 
   return 0;
 }
 
-int run(const Options& options) {
+int run_generate(const GenerateOptions& options) {
   core::validate(options.sampler);
   // A model that cannot be read is said before anything is started; ranks that serve do not read it at all.
   std::optional<core::LlamaModel> model;
@@ -248,7 +233,7 @@ int run(const Options& options) {
 }  // namespace
 
 std::function<int()> generate(CLI::App& app) {
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<GenerateOptions>();
   app.add_option("MODEL", o->model, "model file (GGUF, llama2.c) or folder (safetensors)")->required();
   app.add_option("--tokenizer", o->tokenizer, "tokenizer file (default: beside the model)");
   CLI::Option* prompt = app.add_option("--prompt", o->prompt, "text to continue");
@@ -272,7 +257,7 @@ std::function<int()> generate(CLI::App& app) {
   add_json_flag(app, o->json);
   return [o, prompt] {
     o->has_prompt = prompt->count() > 0;
-    return run(*o);
+    return run_generate(*o);
   };
 }
 

@@ -13,7 +13,7 @@
 namespace starling::tools {
 namespace {
 
-struct Options {
+struct InspectOptions {
   std::string file;
   bool json = false;
 };
@@ -55,7 +55,7 @@ ordered_json describe_experiment(const Experiment& e, const Distribution& d) {
   return json;
 }
 
-void inspect_experiment(const Options& options) {
+void inspect_experiment(const InspectOptions& options) {
   const Experiment e = load_experiment(options.file);
   const Distribution d = distribution_of(e);
   if (options.json) return print(describe_experiment(e, d).dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
@@ -63,7 +63,7 @@ void inspect_experiment(const Options& options) {
   print(how_dealt(e) + "\n\n" + distribution_table(d));
 }
 
-void inspect_run(const Options& options) {
+void inspect_run(const InspectOptions& options) {
   const std::vector<RunFolder> runs{read_run(options.file)};
   const std::vector<Figures> figures{figures_of(runs.front(), usual_targets(runs))};
   if (options.json) return print(comparison_json(runs, figures).at("runs").at(0).dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
@@ -84,7 +84,7 @@ void inspect_run(const Options& options) {
 }  // namespace
 
 std::function<int()> inspect(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<InspectOptions>();
   app.add_option("FILE", options->file, "a model file (GGUF, safetensors, llama2.c) or folder, an experiment (.toml), or a run folder")->required();
   add_json_flag(app, options->json);
   return [options] {

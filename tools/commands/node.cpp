@@ -51,7 +51,7 @@ void refuse_open_door(const NodeOptions& options) {
   fmt::print(stderr, "starling: warning: {} is open to everyone who reaches it (--insecure)\n", options.listen);
 }
 
-int run(NodeOptions options) {
+int run_node(NodeOptions options) {
   // Before the first thread starts, which would be free of it.
   const bool confined = !options.data.empty() && confine_reading({options.data, options.states});
   const Lifeline lifeline(options.lifeline);
@@ -97,7 +97,7 @@ std::function<int()> node(CLI::App& app) {
   app.add_option("--lifeline", options->lifeline)->group("");
   app.add_option("--announce", options->announce)->group("");
   add_json_flag(app, options->json);
-  return [options] { return run(*options); };
+  return [options] { return run_node(*options); };
 }
 
 }  // namespace starling::tools

@@ -14,7 +14,7 @@
 namespace starling::tools {
 namespace {
 
-struct Options {
+struct RelayOptions {
   std::string shape, check;
   std::vector<std::string> targets;
   int lifeline = -1, announce = -1;
@@ -28,7 +28,7 @@ void run_before_others() {
   if (::sched_setscheduler(0, SCHED_RR, &priority) != 0) ::setpriority(PRIO_PROCESS, 0, -10);
 }
 
-int run(const Options& options) {
+int run_relay(const RelayOptions& options) {
   const Lifeline lifeline(options.lifeline);
   run_before_others();
   const int ranks = static_cast<int>(options.targets.size()) + 1;
@@ -51,14 +51,14 @@ int run(const Options& options) {
 }  // namespace
 
 std::function<int()> relay(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<RelayOptions>();
   app.add_option("--shape", options->shape, "of every node's link")->required();
   app.add_option("--check", options->check, "HOST:PORT that the link check listens at")->required();
   app.add_option("--target", options->targets, "HOST:PORT of ranks 1, 2, ...");
   app.add_option("--lifeline", options->lifeline)->group("");
   app.add_option("--announce", options->announce)->group("");
   add_json_flag(app, options->json);
-  return [options] { return run(*options); };
+  return [options] { return run_relay(*options); };
 }
 
 }  // namespace starling::tools

@@ -11,14 +11,14 @@
 namespace starling::tools {
 namespace {
 
-struct Options {
+struct ReportOptions {
   std::vector<std::string> runs;
   std::string out;
   std::vector<double> targets;
   bool json = false;
 };
 
-int run(const Options& options) {
+int run_report(const ReportOptions& options) {
   core::check(options.runs.size() <= kRunsMax, core::Kind::usage, "report: {} runs, at most {} fit one page", options.runs.size(), kRunsMax);
   const std::vector<std::filesystem::path> folders(options.runs.begin(), options.runs.end());
   const std::vector<RunFolder> runs = read_runs(folders);
@@ -40,14 +40,14 @@ int run(const Options& options) {
 }  // namespace
 
 std::function<int()> report(CLI::App& app) {
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<ReportOptions>();
   app.add_option("RUN", o->runs, "run folders that train --out wrote")->required();
   app.add_option("--out", o->out, "the page to write (default: report.html in the first run's folder)");
   app.add_option("--target", o->targets, "test accuracy, 0 to 1, whose price is compared; may be given again (default: the highest round ones reached)")
       ->allow_extra_args(false)
       ->check(CLI::Range(0.0, 1.0));
   add_json_flag(app, o->json);
-  return [o] { return run(*o); };
+  return [o] { return run_report(*o); };
 }
 
 }  // namespace starling::tools

@@ -1,6 +1,4 @@
 // `starling tokenize`: text to token ids and back; needs only a vocabulary.
-#include <charconv>
-
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
@@ -9,6 +7,7 @@
 #include "core/models/load.h"
 #include "core/text/tokenizer.h"
 #include "tools/command.h"
+#include "tools/token_ids.h"
 
 namespace starling::tools {
 namespace {
@@ -19,38 +18,20 @@ using core::TokenId;
 
 constexpr std::uint64_t kTextBytesMax = std::uint64_t{1} << 30;
 
-struct Options {
+struct TokenizeOptions {
   std::string model, tokenizer, prompt, prompt_file, ids;
   CLI::Option *has_prompt = nullptr, *has_file = nullptr, *has_ids = nullptr;
   bool no_special = false, json = false;
 };
 
-/// Ids separated by commas, blanks or both.
-std::vector<TokenId> parse_ids(const std::string& text) {
-  std::vector<TokenId> ids;
-  const char* const end = text.data() + text.size();
-  for (const char* at = text.data(); at != end;) {
-    if (*at == ',' || *at == ' ' || *at == '\n') {
-      ++at;
-      continue;
-    }
-    TokenId id = 0;
-    const auto [rest, error] = std::from_chars(at, end, id);
-    check(error == std::errc(), Kind::usage, "--decode: '{}' is no list of token ids such as 1,2,3", text);
-    ids.push_back(id);
-    at = rest;
-  }
-  return ids;
-}
-
-int run(const Options& options) {
+int run_tokenize(const TokenizeOptions& options) {
   const auto given = options.has_prompt->count() + options.has_file->count() + options.has_ids->count();
   check(given == 1, Kind::usage, "give one of --prompt, --prompt-file and --decode");
   core::LoadOptions load;
   if (!options.tokenizer.empty()) load.tokenizer = options.tokenizer;
   const auto tokenizer = core::make_tokenizer(core::load_vocabulary(options.model, load));
   if (options.has_ids->count() > 0) {
-    const std::string text = tokenizer->decode(parse_ids(options.ids));
+    const std::string text = tokenizer->decode(parse_ids(options.ids, "--decode"));
     options.json ? print_json({{"text", text}}) : print(text);
     return 0;
   }
@@ -65,7 +46,7 @@ int run(const Options& options) {
 }  // namespace
 
 std::function<int()> tokenize(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<TokenizeOptions>();
   app.add_option("MODEL", options->model, "a model or tokenizer file")->required();
   options->has_prompt = app.add_option("--prompt", options->prompt, "text to encode");
   options->has_file = app.add_option("--prompt-file", options->prompt_file, "file whose text to encode");
@@ -73,7 +54,7 @@ std::function<int()> tokenize(CLI::App& app) {
   app.add_option("--tokenizer", options->tokenizer, "vocabulary (default: in or beside the model)");
   app.add_flag("--no-special", options->no_special, "add no begin or end token");
   add_json_flag(app, options->json);
-  return [options] { return run(*options); };
+  return [options] { return run_tokenize(*options); };
 }
 
 }  // namespace starling::tools

@@ -7,6 +7,7 @@
 #include <fmt/chrono.h>
 #include <nlohmann/json.hpp>
 
+#include "core/clock.h"
 #include "core/error.h"
 #include "core/models/load.h"
 #include "core/train/llama.h"
@@ -38,8 +39,6 @@ struct Options {
   bool here() const { return simulate && !nodes_given; }
   bool nodes_given = false;
 };
-
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 /// A line of metrics.jsonl. `wall_s` is the only field that two runs of one seed may differ in.
 nlohmann::json to_json(const federated::RoundResult& r, double wall_s) {
@@ -75,7 +74,7 @@ class Progress {
     if (first_ == 0) first_ = r.record.round;
     if (r.evaluated) accuracy_ = r.test_accuracy;
     if (!shown_) return;
-    const double left = seconds_since(start_) / static_cast<double>(r.record.round - first_ + 1) * static_cast<double>(rounds_ - r.record.round);
+    const double left = core::seconds_since(start_) / static_cast<double>(r.record.round - first_ + 1) * static_cast<double>(rounds_ - r.record.round);
     fmt::print(stderr, "\r\033[Kround {} of {}, accuracy {:.1f} %, {:.0f} s of the run's time, {:.0f} s left", r.record.round, rounds_, 100 * accuracy_, r.at, left);
   }
 
@@ -177,7 +176,7 @@ class Training {
     last_ = r.evaluated ? r : last_;
     best_ = std::max(best_, r.test_accuracy);
     if (!r.evaluated) return;
-    const nlohmann::json line = to_json(r, seconds_since(start_));
+    const nlohmann::json line = to_json(r, core::seconds_since(start_));
     if (folder_) folder_->add(line);
     if (options_.json) print_json(line);
   }
@@ -191,7 +190,7 @@ class Training {
                            {"test_loss", last_.test_loss},
                            {"best_accuracy", best_},
                            {"virtual_s", result.at},
-                           {"wall_s", seconds_since(start_)},
+                           {"wall_s", core::seconds_since(start_)},
                            {"uplink_bytes", result.traffic.up_payload},
                            {"downlink_bytes", result.traffic.down_payload},
                            {"uplink_wire_bytes", result.traffic.up_wire},
@@ -217,7 +216,7 @@ class Training {
     print(fmt::format("{}: {} rounds of {}, {} clients, {}\n", e.name, result.rounds, e.strategy.name, clients_, e.model.name));
     print(fmt::format("test accuracy {:.2f} % (best {:.2f} %), loss {:.4f}\n", 100 * last_.test_accuracy, 100 * best_, last_.test_loss));
     print(fmt::format("{} time {:.0f} s, {:.1f} MB up, {:.1f} MB down, computed in {:.1f} s\n", e.clock, result.at, static_cast<double>(result.traffic.up_wire) / 1e6,
-                      static_cast<double>(result.traffic.down_wire) / 1e6, seconds_since(start_)));
+                      static_cast<double>(result.traffic.down_wire) / 1e6, core::seconds_since(start_)));
     for (std::size_t i = 0; i < reports.size(); ++i)
       print(fmt::format("  {}: {} tasks in {:.1f} s, {:.1f} MB sent, {:.1f} MB received\n", fleet_->names()[i], reports[i].tasks, reports[i].train_ms / 1e3,
                         static_cast<double>(reports[i].bytes_sent) / 1e6, static_cast<double>(reports[i].bytes_received) / 1e6));

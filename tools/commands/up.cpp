@@ -9,7 +9,7 @@
 namespace starling::tools {
 namespace {
 
-struct Options {
+struct UpOptions {
   std::string file;
   RemoteOptions remote;
   bool json = false;
@@ -28,8 +28,8 @@ int report(const std::vector<RemoteResult>& results, bool json) {
   return all ? 0 : 1;
 }
 
-std::shared_ptr<Options> add_options(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+std::shared_ptr<UpOptions> add_options(CLI::App& app) {
+  auto options = std::make_shared<UpOptions>();
   app.add_option("HOSTS.toml", options->file, "hosts file with [[node]] entries")->required();
   add_json_flag(app, options->json);
   return options;
