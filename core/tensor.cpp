@@ -19,9 +19,10 @@ std::string describe(const Shape& shape) {
 std::int64_t element_count(const Shape& shape) {
   std::uint64_t count = 1;
   for (const std::int64_t n : shape) {
-    check(n >= 0, Kind::malformed, "negative dimension in shape {}", describe(shape));
+    // Joined only where it fails: this is asked for every value of a training step.
+    check(n >= 0, Kind::malformed, "negative dimension in shape {}", fmt::join(shape, "x"));
     const auto product = checked_multiply(count, static_cast<std::uint64_t>(n));
-    check(product && *product <= (std::uint64_t{1} << 62), Kind::malformed, "shape {} is too large", describe(shape));
+    check(product && *product <= (std::uint64_t{1} << 62), Kind::malformed, "shape {} is too large", fmt::join(shape, "x"));
     count = *product;
   }
   return static_cast<std::int64_t>(count);

@@ -17,11 +17,9 @@ LocalTrainer::LocalTrainer(const core::TrainableModel& model, core::Pool& pool)
 core::Batch LocalTrainer::batch(const Selection& examples) {
   const Examples& data = *examples.data;
   const auto gather = [&](const auto& from, std::int64_t each, auto& to) {
-    to.clear();
-    for (const std::uint32_t m : examples.members) {
-      const auto begin = from.begin() + static_cast<std::ptrdiff_t>(m) * each;
-      to.insert(to.end(), begin, begin + each);
-    }
+    to.resize(examples.members.size() * static_cast<std::size_t>(each));
+    auto place = to.begin();
+    for (const std::uint32_t m : examples.members) place = std::copy_n(from.begin() + static_cast<std::ptrdiff_t>(m) * each, each, place);
   };
   gather(data.values, data.values_each, values_);
   gather(data.tokens, data.tokens_each, tokens_);
@@ -124,9 +122,12 @@ LocalResult LocalTrainer::train(const LocalTask& task, const LocalOptions& optio
   std::copy(task.model.begin(), task.model.end(), y.begin());
   LocalResult result;
   result.state = state;
-  if (const auto norms = state.vectors.find(kNorms); work.norms_stay_home && norms != state.vectors.end()) set_norm_values(layout, norms->second, y);
-  const std::vector<float> start = y;
-  std::vector<float> own;
+  std::vector<float> with_norms, own;
+  std::span<const float> start = task.model;
+  if (const auto norms = state.vectors.find(kNorms); work.norms_stay_home && norms != state.vectors.end()) {
+    set_norm_values(layout, norms->second, y);
+    start = with_norms = y;
+  }
   if (work.control_variates) {
     core::check(task.control.size() == y.size(), Kind::malformed, "client {}: a control variate of {} values, expected {}", task.client, task.control.size(), y.size());
     const auto kept = state.vectors.find(kControl);
@@ -150,7 +151,7 @@ LocalResult LocalTrainer::train(const LocalTask& task, const LocalOptions& optio
       core::check(std::isfinite(loss), Kind::refused, "client {}: the loss is {} after {} steps; a smaller learning rate may help", task.client, loss, result.steps);
       result.loss += loss;
       for (const core::ParameterEntry& e : layout.entries()) {
-        if (e.part == core::Part::statistic || !corrected) continue;
+        if (!corrected || e.part == core::Part::statistic) continue;
         for (auto i = static_cast<std::size_t>(e.offset); i < static_cast<std::size_t>(e.offset + e.size); ++i) {
           float& g = parameters_.gradients[i];
           if (work.proximal > 0) g += static_cast<float>(work.proximal) * (y[i] - start[i]);

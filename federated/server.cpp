@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "core/error.h"
 #include "core/random_stream.h"
+#include "federated/guard.h"
 
 namespace starling::federated {
 
@@ -52,7 +54,9 @@ std::vector<std::int64_t> Server::sample(std::int64_t count, Seconds now, std::u
     all.resize(std::min(all.size(), static_cast<std::size_t>(count)));
     return all;
   }
-  std::set<std::int64_t> seen;
+  std::unordered_set<std::int64_t> seen;
+  seen.reserve(static_cast<std::size_t>(count));
+  chosen.reserve(static_cast<std::size_t>(count));
   for (std::int64_t tries = 100 * count + 1000; tries > 0 && static_cast<std::int64_t>(chosen.size()) < count; --tries) {
     const auto client = static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(population_.size())));
     if (seen.insert(client).second && free(client)) chosen.push_back(client);
@@ -63,11 +67,13 @@ std::vector<std::int64_t> Server::sample(std::int64_t count, Seconds now, std::u
 void Server::assign(const std::vector<std::int64_t>& clients, Actions& actions) {
   const std::span<const float> control = strategy_->control();
   const Vector shared = control.empty() ? nullptr : std::make_shared<const std::vector<float>>(control.begin(), control.end());
+  const LocalWork work = strategy_->local_work();
+  actions.reserve(actions.size() + clients.size() + 1);
   for (const std::int64_t client : clients) {
     const TaskId id = next_task_++;
-    tasks_.emplace(id, Task{client, round_, model_, shared});
+    tasks_.emplace_hint(tasks_.end(), id, Task{client, round_, model_, shared});
     busy_.insert(client);
-    actions.push_back(Assign{id, client, round_, model_, shared, strategy_->local_work()});
+    actions.emplace_back(Assign{id, client, round_, model_, shared, work});
   }
   record_.asked += static_cast<std::int64_t>(clients.size());
 }
@@ -107,21 +113,6 @@ Actions Server::start(Seconds now) {
   return actions;
 }
 
-std::string Server::guard(const TaskReply& reply, const Task& task) const {
-  if (reply.client != task.client) return "client";
-  if (reply.model.size() != task.model->size()) return "shape";
-  if (!(reply.examples > 0) || !std::isfinite(reply.examples) || (policy_.examples_max > 0 && reply.examples > policy_.examples_max)) return "weight";
-  double squares = 0;
-  for (std::size_t i = 0; i < reply.model.size(); ++i) {
-    const double d = static_cast<double>(reply.model[i]) - static_cast<double>((*task.model)[i]);
-    squares += d * d;
-  }
-  const bool control = std::all_of(reply.control.begin(), reply.control.end(), [](float v) { return std::isfinite(v); });
-  if (!std::isfinite(squares) || !control || !std::isfinite(reply.loss)) return "nonfinite";
-  if (policy_.norm_max > 0 && squares > policy_.norm_max * policy_.norm_max) return "norm";
-  return "";
-}
-
 Actions Server::reply(TaskReply reply, Seconds now) {
   Actions actions;
   const auto found = tasks_.find(reply.task);
@@ -131,10 +122,10 @@ Actions Server::reply(TaskReply reply, Seconds now) {
     actions.push_back(Release{reply.task, reply.client});
     return actions;
   }
-  const Task task = found->second;
-  tasks_.erase(found);
+  const auto ended = tasks_.extract(found);
+  const Task& task = ended.mapped();
   busy_.erase(task.client);
-  std::string why = guard(reply, task);
+  std::string why = guard(reply, task.client, *task.model, policy_);
   if (why.empty()) {
     Reply r;
     r.client = reply.client;

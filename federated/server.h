@@ -7,8 +7,8 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
+#include <unordered_set>
 #include <variant>
 #include <vector>
 
@@ -146,8 +146,6 @@ class Server {
   void end_round(Seconds now, Actions& actions);
   void move_on(const Outcome& outcome, std::vector<float> model, Seconds now, Actions& actions);
   void give_up(const std::string& why, Actions& actions);
-  /// Empty, or why the reply does not count.
-  std::string guard(const TaskReply& reply, const Task& task) const;
 
   RoundsPolicy policy_;
   std::unique_ptr<Strategy> strategy_;
@@ -159,7 +157,7 @@ class Server {
   RoundRecord record_;
   double loss_weight_ = 0;
   std::map<TaskId, Task> tasks_;
-  std::set<std::int64_t> busy_;
+  std::unordered_set<std::int64_t> busy_;
   bool in_round_ = false, finished_ = false;
 };
 

@@ -22,6 +22,7 @@ struct Trained {
   TaskReply reply;
 };
 
+/// One thread calls it.
 class Workplace {
  public:
   using Clock = std::chrono::steady_clock;
@@ -49,10 +50,11 @@ TaskReply make_reply(TaskId task, std::int64_t client, LocalResult&& result);
 
 struct LocalWorkplaceOptions {
   LocalOptions local;
-  int threads = 1;
+  int threads = 1;  // the caller's among them: it trains while it waits
 };
 
-/// The threads of this process, one task a thread. All arguments are borrowed.
+/// The threads of this process, one task a thread. The deadline of next() may pass by a task that the caller trains. All
+/// arguments are borrowed.
 std::unique_ptr<Workplace> local_workplace(const core::TrainableModel& model, const ClientData& data, ClientStates& states, const LocalWorkplaceOptions& options);
 
 }  // namespace starling::federated

@@ -24,7 +24,7 @@ void VirtualTimeline::begin(const federated::Assign& a) {
   }
   const Task task{{due.at, next_++, false, a.task}, due.fails};
   events_.insert(task.end);
-  tasks_.emplace(a.task, task);
+  tasks_.emplace_hint(tasks_.end(), a.task, task);
   if (!task.fails) workplace_.begin(a, due.at);
 }
 
@@ -43,8 +43,9 @@ Event VirtualTimeline::wait() {
   Event event;
   event.id = moment.id;
   if (moment.timer) return event;
-  const bool fails = tasks_.at(moment.id).fails;
-  tasks_.erase(moment.id);
+  const auto task = tasks_.find(moment.id);
+  const bool fails = task->second.fails;
+  tasks_.erase(task);
   event.what = Event::What::failed;
   if (fails) {
     event.failure = "the device failed";

@@ -92,3 +92,18 @@ TEST_CASE("what cannot be added is refused and leaves the sum as it was") {
   CHECK(sum.mean(0) == -1.5);
   CHECK(std::abs(sum.mean(2)) < 1e-15);
 }
+
+TEST_CASE("values of every size are added as the whole numbers they are") {
+  for (int exponent = -149; exponent < 16; ++exponent)
+    for (const float mantissa : {1.0f, 1.9999999f, 1.3333334f})
+      for (const float sign : {1.0f, -1.0f}) {
+        const float value = sign * std::ldexp(mantissa, exponent);
+        CAPTURE(value);
+        ExactSum sum(1);
+        sum.add({&value, 1}, 5);
+        sum.add({&value, 1}, 0.25);
+        // Exact from 2^-30 on, where the last bit of a float is a whole number of units; half a unit of each product below.
+        const double expected = 5.25 * static_cast<double>(value);
+        CHECK(std::abs(sum.sum(0) - expected) <= (exponent >= -30 ? 0 : std::ldexp(1.0, -ExactSum::kValueBits - ExactSum::kWeightBits)));
+      }
+}

@@ -7,9 +7,8 @@
 #include <sys/resource.h>
 
 #include "core/error.h"
-#include "sim/virtual_timeline.h"
 #include "tools/command.h"
-#include "tools/federation.h"
+#include "tools/federated_run.h"
 #include "tools/self.h"
 
 namespace starling::tools::bench {
@@ -30,23 +29,17 @@ int run(const Options& options) {
   const auto start = Clock::now();
   const Federation federation(load_experiment(options.experiment, options.overrides), {});
   const Experiment& e = federation.experiment();
-  core::check(!e.own_data && e.rounds > 1, core::Kind::usage, "{}: expected two rounds at least, and data that is here", options.experiment);
+  core::check(!e.own_data && e.clock == "virtual" && e.rounds > 1, core::Kind::usage, "{}: expected two rounds at least, clock = 'virtual', and data that is here",
+              options.experiment);
   const int threads = threads_per_rank(options.threads, 1);
-  sim::DeviceOptions device_options = e.devices;
-  device_options.clients = federation.data().clients();
-  const sim::Devices devices(device_options);
   federated::ClientStates states;
   const auto workplace = federated::local_workplace(federation.model(), federation.data(), states, {e.client, threads});
-  sim::VirtualTimeline timeline(devices, e.client, [&](std::int64_t client) { return federation.data().count(client); }, *workplace);
-  federated::RunOptions run_options{e.policy, e.strategy, e.rounds, threads, "", 0};
-  run_options.strategy.clients = device_options.clients;
-  run_options.strategy.client_learning_rate = e.client.learning_rate;
   const double ready_s = seconds_since(start);
   Clock::time_point first, last;
   std::int64_t updates = 0;
   double accuracy = 0;
-  federated::RunHooks hooks;
-  hooks.on_round = [&](const federated::RoundResult& r) {
+  FederatedRun course{threads, e.rounds, "", 0, {}, nullptr};
+  course.hooks.on_round = [&](const federated::RoundResult& r) {
     if (r.record.round == 1) first = Clock::now();
     if (r.evaluated) accuracy = r.test_accuracy;
     // The last round ends with the evaluation, so it is not counted.
@@ -54,7 +47,7 @@ int run(const Options& options) {
     updates += r.record.used;
     last = Clock::now();
   };
-  const federated::RunResult result = federated::run(federation.model(), federation.dataset().test, run_options, devices, *workplace, timeline, hooks);
+  const federated::RunResult result = run_federation(federation, {}, *workplace, course);
   core::check(result.completed, core::Kind::refused, "{}: {}", e.name, result.why);
   core::check(updates > 0, core::Kind::usage, "{}: three rounds at least are needed", options.experiment);
   const double timed_s = std::chrono::duration<double>(last - first).count();
@@ -64,10 +57,10 @@ int run(const Options& options) {
   const double rounds_per_minute = 60 * static_cast<double>(e.rounds - 2) / timed_s;
   if (options.json)
     print_json({{"updates_per_s", rate}, {"rounds_per_min", rounds_per_minute}, {"ready_s", ready_s}, {"updates", updates}, {"timed_s", timed_s},
-                {"threads", threads}, {"clients", device_options.clients}, {"peak_rss_bytes", static_cast<std::int64_t>(usage.ru_maxrss) * 1024}, {"test_accuracy", accuracy}});
+                {"threads", threads}, {"clients", federation.data().clients()}, {"peak_rss_bytes", static_cast<std::int64_t>(usage.ru_maxrss) * 1024}, {"test_accuracy", accuracy}});
   else
     print(fmt::format("{}: {} clients ready after {:.2f} s; {} updates in {:.2f} s: {:.1f} updates/s, {:.1f} rounds/min, {} threads, {:.0f} MiB at most, accuracy {:.2f} %\n", e.name,
-                      device_options.clients, ready_s, updates, timed_s, rate, rounds_per_minute, threads, static_cast<double>(usage.ru_maxrss) / 1024, 100 * accuracy));
+                      federation.data().clients(), ready_s, updates, timed_s, rate, rounds_per_minute, threads, static_cast<double>(usage.ru_maxrss) / 1024, 100 * accuracy));
   return 0;
 }
 

@@ -11,11 +11,8 @@
 #include "core/error.h"
 #include "core/models/load.h"
 #include "core/train/llama.h"
-#include "federated/attacked_workplace.h"
-#include "federated/wall_timeline.h"
-#include "sim/virtual_timeline.h"
 #include "tools/command.h"
-#include "tools/federation.h"
+#include "tools/federated_run.h"
 #include "tools/fleet.h"
 #include "tools/measure.h"
 #include "tools/report/report.h"
@@ -90,15 +87,8 @@ struct Work {
   std::unique_ptr<federated::ClientStates> states;
   std::unique_ptr<federated::Workplace> here;
   std::unique_ptr<federated::RemoteWorkplace> nodes;
-  std::optional<federated::Attack> attack;
-  std::unique_ptr<federated::Workplace> attacked;
-  federated::Workplace& place() const { return attacked ? *attacked : nodes ? static_cast<federated::Workplace&>(*nodes) : *here; }
+  federated::Workplace& place() const { return nodes ? static_cast<federated::Workplace&>(*nodes) : *here; }
 };
-
-/// The examples of each client, also where they are on nodes that the server cannot look into.
-std::int64_t examples_of(const Federation& federation, const std::vector<std::uint64_t>& own, std::int64_t client) {
-  return federation.experiment().own_data ? static_cast<std::int64_t>(own[static_cast<std::size_t>(client)]) : federation.data().count(client);
-}
 
 class Training {
  public:
@@ -113,36 +103,16 @@ class Training {
     const std::vector<std::uint64_t> own = work.nodes ? work.nodes->own_examples() : std::vector<std::uint64_t>{};
     if (e.own_data)
       for (std::size_t i = 0; i < own.size(); ++i) check(own[i] > 0, Kind::usage, "{}: has no data of its own for {}", fleet_->names()[i], e.data.name);
-    clients_ = e.own_data ? static_cast<std::int64_t>(own.size()) : federation_.data().clients();
-
-    if (e.attack.kind != "none") {
-      work.attack.emplace(e.attack, clients_);
-      check(e.clock == "virtual" || !work.attack->needs_seen(), Kind::usage, "[attack] kind = '{}': has to see what others will send, which needs clock = 'virtual'", e.attack.kind);
-      work.attacked = federated::attacked(work.place(), *work.attack);
-    }
-
-    sim::DeviceOptions devices_options = e.devices;
-    devices_options.clients = clients_;
-    const sim::Devices devices(devices_options);
-    const federated::ReachablePopulation reachable(clients_, work.place());
-    sim::VirtualTimeline virtual_time(devices, e.client, [&](std::int64_t client) { return examples_of(federation_, own, client); }, work.place());
-    federated::WallTimeline wall_time(work.place());
-    const bool wall = e.clock == "wall";
-
-    federated::RunOptions run_options{e.policy, e.strategy, e.evaluate_every, evaluation_threads(), folder_ ? folder_->journal_file() : "", run_};
-    run_options.strategy.clients = clients_;
-    run_options.strategy.client_learning_rate = e.client.learning_rate;
+    clients_ = clients_of(federation_, own);
     best_ = folder_ ? folder_->best_accuracy() : 0;
     Progress progress(e.rounds);
-    federated::RunHooks hooks;
-    hooks.on_round = [&](const federated::RoundResult& r) {
+    FederatedRun course{evaluation_threads(), e.evaluate_every, folder_ ? folder_->journal_file() : "", run_, {}, journal};
+    course.hooks.on_round = [&](const federated::RoundResult& r) {
       record(r);
       progress.show(r);
     };
-    if (folder_) hooks.keep = [&] { return folder_->keep(); };
-    const federated::RunResult result =
-        federated::run(federation_.model(), federation_.dataset().test, run_options, wall ? static_cast<const federated::Population&>(reachable) : devices,
-                       work.place(), wall ? static_cast<federated::Timeline&>(wall_time) : virtual_time, hooks, journal);
+    if (folder_) course.hooks.keep = [&] { return folder_->keep(); };
+    const federated::RunResult result = run_federation(federation_, own, work.place(), course);
     const std::vector<federated::ClientReport> reports = work.nodes ? work.nodes->close() : std::vector<federated::ClientReport>{};
     conclude(result, reports);
     check(result.completed, Kind::refused, "{}: {}", e.name, result.why);
