@@ -19,7 +19,8 @@ struct ClientReady {
   ownExamples @1 :UInt64; # of the node's own data; 0: it holds a part of everybody's
 }
 
-# Followed by data frames: the model, unless it is the one of the task before, then the control variate likewise.
+# Followed by data frames: the model, unless it is the one of the task before, then the control variate likewise. Where
+# norms stay home, the model is its other values alone, here and in the reply.
 struct Task {
   task @0 :UInt64;
   client @1 :UInt64;

@@ -23,7 +23,8 @@ class Service {
         job_(job),
         side_(options.make(job)),
         states_(options.states.empty() ? options.states : options.states / fmt::format("{:016x}", job.run), static_cast<TaskId>(job.first_task)),
-        workplace_(local_workplace(side_->model(), side_->data(), states_, {side_->local(), options.threads})) {
+        workplace_(local_workplace(side_->model(), side_->data(), states_, {side_->local(), options.threads})),
+        without_norms_(*side_->model().layout(), {.norms_stay_home = true}) {
     const auto values = static_cast<std::uint64_t>(side_->model().layout()->size());
     check(values == job.values, Kind::malformed, "{}: values: the server's model has {}, this node's {}", peer(), job.values, values);
     transport.send(kServer, comm::Kind::ready, encode(ClientReady{static_cast<std::uint32_t>(options.threads), side_->own_examples()}), comm::kNoDeadline);
@@ -59,28 +60,38 @@ class Service {
     return bytes;
   }
 
+  /// Whole, with the initial values where the server's stay home.
+  std::vector<float> receive_model(const LocalWork& work) {
+    if (!work.norms_stay_home) return receive_values(transport_, kServer, job_.values);
+    core::Parameters model(side_->model().layout());
+    core::initialise(model, side_->local().seed);
+    without_norms_.put(receive_values(transport_, kServer, without_norms_.values()), model.values);
+    return std::move(model.values);
+  }
+
   void receive_task(core::Bytes bytes) {
     const TaskMessage message = decode_task(bytes, peer());
     check(message.client < side_->data().clients(), Kind::malformed, "{}: client: {} of {}", peer(), message.client, side_->data().clients());
     if (message.model) {
-      model_ = std::make_shared<const std::vector<float>>(receive_values(transport_, kServer, job_.values));
+      model_ = std::make_shared<const std::vector<float>>(receive_model(message.work));
       control_ = message.work.control_variates ? std::make_shared<const std::vector<float>>(receive_values(transport_, kServer, job_.values)) : nullptr;
     }
     check(model_ != nullptr && message.work.control_variates == (control_ != nullptr), Kind::malformed, "{}: task {} without a model", peer(), message.task);
     workplace_->begin({message.task, message.client, message.round, model_, control_, message.work}, 0);
-    batch_.push_back(message.task);
+    batch_.push_back({message.task, message.work.norms_stay_home});
     check(batch_.size() <= kBatchMax, Kind::malformed, "{}: more than {} tasks at once", peer(), kBatchMax);
     if (message.more) return;
     const auto start = std::chrono::steady_clock::now();
-    for (const TaskId task : batch_) answer(workplace_->finish(task));
+    for (const auto& [task, norms_stay_home] : batch_) answer(workplace_->finish(task), norms_stay_home);
     report_.train_ms += std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
     report_.tasks += batch_.size();
     batch_.clear();
   }
 
-  void answer(Trained&& trained) {
+  void answer(Trained&& trained, bool norms_stay_home) {
     ReplyMessage message;
-    const std::vector<float> values = std::move(trained.reply.model), control = std::move(trained.reply.control);
+    const bool whole = !norms_stay_home || trained.reply.model.empty();
+    const std::vector<float> values = whole ? std::move(trained.reply.model) : without_norms_.pick(trained.reply.model), control = std::move(trained.reply.control);
     message.reply = std::move(trained.reply);
     message.reply.task = trained.task;
     message.values = values.size();
@@ -115,7 +126,8 @@ class Service {
   ClientStates states_;
   std::unique_ptr<Workplace> workplace_;
   Vector model_, control_;
-  std::vector<TaskId> batch_;
+  const Exchanged without_norms_;
+  std::vector<std::pair<TaskId, bool>> batch_;  // whose norm layers stay home, or not
   ClientReport report_;
 };
 

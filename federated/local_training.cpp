@@ -43,10 +43,14 @@ LocalTrainer::Evaluation LocalTrainer::evaluate(std::span<const float> model, co
 }
 
 LocalTrainer::Evaluation LocalTrainer::evaluate(std::span<const float> model, const Selection& examples) {
+  std::copy(model.begin(), model.end(), parameters_.values.begin());
+  return evaluate_here(examples);
+}
+
+LocalTrainer::Evaluation LocalTrainer::evaluate_here(const Selection& examples) {
   // Of texts every token is a row.
   const auto size = static_cast<std::size_t>(std::max<std::int64_t>(1, 256 / examples.data->labels_each));
   const std::span<const std::uint32_t> members = examples.members;
-  std::copy(model.begin(), model.end(), parameters_.values.begin());
   Evaluation e;
   std::int64_t right = 0;
   for (std::size_t at = 0; at < members.size(); at += size) {
@@ -116,7 +120,7 @@ class Normaliser {
 LocalResult LocalTrainer::train(const LocalTask& task, const LocalOptions& options, const LocalWork& work, const ClientState& state) {
   const core::ParameterLayout& layout = *model_.layout();
   core::ensure(task.model.size() == parameters_.values.size() && !task.examples.members.empty(), "a task without examples or with another model");
-  core::check(options.epochs > 0 && options.steps >= 0 && options.batch >= 0 && options.learning_rate > 0, Kind::usage,
+  core::check(options.epochs >= 0 && options.steps >= 0 && options.batch >= 0 && options.learning_rate > 0, Kind::usage,
               "client: epochs = {}, steps = {}, batch = {}, learning_rate = {}", options.epochs, options.steps, options.batch, options.learning_rate);
   std::vector<float>& y = parameters_.values;
   std::copy(task.model.begin(), task.model.end(), y.begin());
@@ -128,15 +132,16 @@ LocalResult LocalTrainer::train(const LocalTask& task, const LocalOptions& optio
     set_norm_values(layout, norms->second, y);
     start = with_norms = y;
   }
+  const bool corrected = work.proximal > 0 || work.control_variates;
   if (work.control_variates) {
+    core::check(options.epochs > 0 || options.steps > 0, Kind::usage, "client: epochs = 0, but control variates need steps");
     core::check(task.control.size() == y.size(), Kind::malformed, "client {}: a control variate of {} values, expected {}", task.client, task.control.size(), y.size());
     const auto kept = state.vectors.find(kControl);
     own = kept != state.vectors.end() ? kept->second : std::vector<float>(y.size());
     core::check(own.size() == y.size(), Kind::malformed, "client {}: it kept a control variate of {} values, expected {}", task.client, own.size(), y.size());
   }
-  if (work.loss_at_start) result.loss_at_start = evaluate(start, task.examples).loss;
+  if (work.loss_at_start) result.loss_at_start = evaluate_here(task.examples).loss;
 
-  const bool corrected = work.proximal > 0 || work.control_variates;
   const auto optimizer = core::make_optimizer(options.optimizer);
   Normaliser normaliser(options.optimizer.momentum, options.learning_rate * work.proximal);
   std::vector<std::uint32_t> order(task.examples.members.begin(), task.examples.members.end());
@@ -163,7 +168,7 @@ LocalResult LocalTrainer::train(const LocalTask& task, const LocalOptions& optio
       ++result.steps;
     }
   }
-  result.loss /= static_cast<double>(result.steps);
+  if (result.steps > 0) result.loss /= static_cast<double>(result.steps);
   result.examples = static_cast<std::int64_t>(order.size());
   result.normaliser = normaliser.value();
   result.model = y;

@@ -15,7 +15,7 @@
 namespace starling::federated {
 
 struct LocalOptions {
-  std::int64_t epochs = 1;
+  std::int64_t epochs = 1;  // 0: nothing is trained, which shows what all the rest costs
   std::int64_t steps = 0;   // so many steps instead of epochs; 0: epochs
   std::int64_t batch = 32;  // 0: all examples
   core::OptimizerOptions optimizer;
@@ -62,6 +62,8 @@ class LocalTrainer {
   Evaluation evaluate(std::span<const float> model, const Examples& all);
 
  private:
+  /// Of the model in parameters_.
+  Evaluation evaluate_here(const Selection& examples);
   core::Batch batch(const Selection& examples);
   /// Mean loss of a batch; its gradient in parameters_.
   double descend(const Selection& examples);

@@ -18,6 +18,15 @@ namespace {
 constexpr auto kLook = std::chrono::milliseconds(250);  // how often a waiting thread looks whether the run was given up
 constexpr std::uint64_t kMessageMax = 64 << 10;
 
+/// Makes a whole model of what came, with the values that stay home as they were; of another number of values none, which
+/// is the guard's to refuse.
+void complete(const Exchanged& exchanged, const std::vector<float>& start, std::vector<float>& values) {
+  if (values.size() != exchanged.values()) return values.clear();
+  std::vector<float> whole = start;
+  exchanged.put(values, whole);
+  values = std::move(whole);
+}
+
 }  // namespace
 
 RemoteWorkplace::RemoteWorkplace(std::vector<ClientNode> nodes, ClientJob job) {
@@ -28,16 +37,30 @@ RemoteWorkplace::RemoteWorkplace(std::vector<ClientNode> nodes, ClientJob job) {
     link.node = node;
     link.values = job.values;
     link.number = static_cast<std::uint32_t>(links_.size() - 1);
-    start_job(link, job);
+    if_there(link, [&] { start_job(link, job); });
   }
   job_ = std::move(job);
-  for (Link& link : links_) link.ready = decode_client_ready(read(link, answer(link, comm::Kind::ready)), link.node.transport->name(link.node.rank));
+  for (Link& link : links_)
+    if (link.dead.empty()) if_there(link, [&] { link.ready = receive_ready(link); });
   for (Link& link : links_) link.thread = std::jthread([this, &link] { serve(link); });
 }
 
 void RemoteWorkplace::start_job(Link& link, ClientJob job) {
   job.node = link.number;
   link.node.transport->send(link.node.rank, comm::Kind::job, comm::encode_job({std::string(kClientService), encode(job)}), comm::kNoDeadline);
+}
+
+ClientReady RemoteWorkplace::receive_ready(Link& link) {
+  return decode_client_ready(read(link, answer(link, comm::Kind::ready)), link.node.transport->name(link.node.rank));
+}
+
+void RemoteWorkplace::if_there(Link& link, const std::function<void()>& step) {
+  try {
+    step();
+  } catch (const core::Error& error) {
+    if (!link.node.reconnect || error.kind() != Kind::unreachable) throw;
+    link.dead = error.what();
+  }
 }
 
 RemoteWorkplace::~RemoteWorkplace() {
@@ -184,6 +207,7 @@ std::vector<std::byte> RemoteWorkplace::read(Link& link, const comm::Incoming& i
 }
 
 void RemoteWorkplace::serve(Link& link) {
+  if (!link.dead.empty() && !revive(link)) return;
   do {
     try {
       while (turn(link)) {
@@ -208,7 +232,7 @@ bool RemoteWorkplace::revive(Link& link) {
       ClientJob job = job_;
       job.first_task = static_cast<std::uint64_t>(std::numeric_limits<TaskId>::max());
       start_job(link, job);
-      const ClientReady ready = decode_client_ready(read(link, answer(link, comm::Kind::ready)), link.node.transport->name(link.node.rank));
+      const ClientReady ready = receive_ready(link);
       const std::lock_guard lock(mutex_);
       link.ready = ready;
       link.model = link.control = nullptr;
@@ -274,16 +298,23 @@ bool RemoteWorkplace::turn(Link& link) {
 void RemoteWorkplace::exchange(Link& link, const std::vector<TaskId>& batch) {
   comm::Transport& transport = *link.node.transport;
   const comm::Rank rank = link.node.rank;
+  Vector model;
+  std::shared_ptr<const Exchanged> exchanged;
   for (std::size_t i = 0; i < batch.size(); ++i) {
     Assign task;
     {
       const std::lock_guard lock(mutex_);
       task = tasks_.at(batch[i]).task;
     }
-    const bool fresh = task.model != link.model || task.control != link.control;
+    model = task.model;
+    exchanged = task.exchanged;
+    const bool fresh = !link.node.shares_models || task.model != link.model || task.control != link.control;
     transport.send(rank, comm::Kind::task, encode(TaskMessage{task.task, task.client, task.round, task.work, fresh, i + 1 < batch.size()}), comm::kNoDeadline);
     if (!fresh) continue;
-    send_values(transport, rank, *task.model);
+    if (task.exchanged)
+      send_values(transport, rank, task.exchanged->pick(*task.model));
+    else
+      send_values(transport, rank, *task.model);
     if (task.control) send_values(transport, rank, *task.control);
     link.model = task.model;
     link.control = task.control;
@@ -296,6 +327,7 @@ void RemoteWorkplace::exchange(Link& link, const std::vector<TaskId>& batch) {
           transport.name(rank), message.values, message.control_values, link.values);
     Trained result{id, std::move(message.failure), false, message.stateful, std::move(message.reply)};
     result.reply.model = receive_values(transport, rank, message.values);
+    if (exchanged) complete(*exchanged, *model, result.reply.model);
     result.reply.control = receive_values(transport, rank, message.control_values);
     deliver(link, std::move(result));
   }

@@ -24,12 +24,14 @@ struct ClientNode {
   comm::Rank rank = 1;
   /// A new session with a node that was gone, or an Error; called by a thread of the workplace. Empty: gone is gone.
   std::function<comm::Transport*()> reconnect = {};
+  /// A model that several of its clients start from is sent to it once; false: once for each, as to devices of their own.
+  bool shares_models = true;
 };
 
 class RemoteWorkplace final : public Workplace {
  public:
   /// Starts `job` on all nodes (which numbers them) and returns when all are ready; throws what the first that cannot
-  /// be says.
+  /// be says. One that can be reconnected and has gone meanwhile is waited for later.
   RemoteWorkplace(std::vector<ClientNode> nodes, ClientJob job);
   ~RemoteWorkplace() override;
 
@@ -75,6 +77,9 @@ class RemoteWorkplace final : public Workplace {
   const Link& link_of(std::int64_t client) const { return links_[static_cast<std::size_t>(client) % links_.size()]; }
   void serve(Link& link);
   void start_job(Link& link, ClientJob job);
+  ClientReady receive_ready(Link& link);
+  /// A step towards the start of the job, or the link is dead from the start.
+  static void if_there(Link& link, const std::function<void()>& step);
   /// Waits for the node to come back; false when nobody waits for that any more.
   bool revive(Link& link);
   /// One turn: sends what there is to send, and takes in the answers. False when the job is over.

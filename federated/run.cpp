@@ -20,9 +20,15 @@ class Run {
     core::initialise(parameters, options.rounds.seed);
     if (!initial.empty()) {
       core::check(initial.size() == parameters.values.size(), Kind::usage, "an initial model of {} values, expected {}", initial.size(), parameters.values.size());
-      parameters.values.assign(initial.begin(), initial.end());
     }
-    server_ = std::make_unique<Server>(options.rounds, make_strategy(options.strategy, model.layout()), std::move(parameters.values), population);
+    std::unique_ptr<Strategy> strategy = make_strategy(options.strategy, model.layout());
+    // What does not travel begins as at the clients, who know the layout alone.
+    if (const auto exchanged = strategy->exchanged(); exchanged && !initial.empty())
+      exchanged->put(exchanged->pick(initial), parameters.values);
+    else if (!initial.empty())
+      parameters.values.assign(initial.begin(), initial.end());
+    stays_home_ = strategy->exchanged() ? parameters.values.size() - strategy->exchanged()->values() : 0;
+    server_ = std::make_unique<Server>(options.rounds, std::move(strategy), std::move(parameters.values), population);
   }
 
   RunResult run(const Journal* resumed) {
@@ -95,12 +101,12 @@ class Run {
       case Event::What::timer: return handle(server_->timer(event.id, timeline_.now()));
       case Event::What::failed: return handle(server_->failed(event.id, event.failure, timeline_.now()));
       case Event::What::done:
-        count_reply(traffic_, event.reply.model.size(), event.reply.control.size());
+        count_reply(traffic_, event.reply.model.size() - std::min(event.reply.model.size(), stays_home_), event.reply.control.size());
         return handle(server_->reply(std::move(event.reply), timeline_.now()));
     }
   }
   void on(const Assign& a) {
-    if (!resuming_) count_task(traffic_, a.model->size(), a.control ? a.control->size() : 0);
+    if (!resuming_) count_task(traffic_, a.model->size() - stays_home_, a.control ? a.control->size() : 0);
     timeline_.begin(a);
   }
   void on(const Commit& c) { workplace_.commit(c); }
@@ -137,6 +143,7 @@ class Run {
   std::unique_ptr<Server> server_;
   RunResult result_;
   Traffic traffic_;
+  std::size_t stays_home_ = 0;  // values of the model that do not travel
   bool round_done_ = false, resuming_ = false;
 };
 

@@ -68,12 +68,13 @@ void Server::assign(const std::vector<std::int64_t>& clients, Actions& actions) 
   const std::span<const float> control = strategy_->control();
   const Vector shared = control.empty() ? nullptr : std::make_shared<const std::vector<float>>(control.begin(), control.end());
   const LocalWork work = strategy_->local_work();
+  const std::shared_ptr<const Exchanged> exchanged = strategy_->exchanged();
   actions.reserve(actions.size() + clients.size() + 1);
   for (const std::int64_t client : clients) {
     const TaskId id = next_task_++;
     tasks_.emplace_hint(tasks_.end(), id, Task{client, round_, model_, shared});
     busy_.insert(client);
-    actions.emplace_back(Assign{id, client, round_, model_, shared, work});
+    actions.emplace_back(Assign{id, client, round_, model_, shared, work, exchanged});
   }
   record_.asked += static_cast<std::int64_t>(clients.size());
 }
@@ -264,7 +265,7 @@ Actions Server::restore(const ServerSnapshot& s, Seconds now) {
                 "journal: task {} of client {} with a model of {} values, expected {}", task.task, task.client, task.model ? task.model->size() : 0, model_->size());
     tasks_.emplace(task.task, Task{task.client, task.round, task.model, task.control});
     busy_.insert(task.client);
-    actions.push_back(Assign{task.task, task.client, task.round, task.model, task.control, strategy_->local_work()});
+    actions.push_back(Assign{task.task, task.client, task.round, task.model, task.control, strategy_->local_work(), strategy_->exchanged()});
   }
   return actions;
 }

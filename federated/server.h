@@ -73,6 +73,7 @@ struct Assign {
   std::int64_t client = 0, round = 0;
   Vector model, control;
   LocalWork work;
+  std::shared_ptr<const Exchanged> exchanged = nullptr;  // what of the model travels; nullptr: all of it
 };
 struct Commit {  // the reply counts: the client keeps its new state
   TaskId task = 0;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/train/parameters.h"
+#include "federated/exchanged.h"
 
 namespace starling::federated {
 
@@ -66,6 +67,8 @@ class Strategy {
  public:
   virtual ~Strategy() = default;
   virtual LocalWork local_work() const { return {}; }
+  /// What of the model travels; nullptr: all of it.
+  virtual std::shared_ptr<const Exchanged> exchanged() const { return nullptr; }
   /// A round begins at `x`; what an unfinished one had gathered is forgotten.
   virtual void begin(std::span<const float> x) = 0;
   /// Kind::malformed when the reply cannot be used; the round goes on as if it had not come.

@@ -10,7 +10,7 @@ struct Traffic {
   std::uint64_t down_payload = 0, down_wire = 0, up_payload = 0, up_wire = 0;
 };
 
-/// Of a task with a model of so many values, and a control variate of so many (0: none).
+/// Of a task with so many values of a model, and a control variate of so many (0: none).
 void count_task(Traffic& traffic, std::uint64_t values, std::uint64_t control);
 /// Of its reply.
 void count_reply(Traffic& traffic, std::uint64_t values, std::uint64_t control);

@@ -93,7 +93,7 @@ void walk(Experiment& e, Visitor& v) {
   v.whole("patch", e.model.patch, 0, 1e4);
   v.flag("slim", e.model.slim);
   v.section("client");
-  v.whole("epochs", e.client.epochs, 1, 1e6);
+  v.whole("epochs", e.client.epochs, 0, 1e6);
   v.whole("steps", e.client.steps, 0, 1e9);
   v.whole("batch", e.client.batch, 0, 1e9);
   v.number("learning_rate", e.client.learning_rate, 0, 1e6);

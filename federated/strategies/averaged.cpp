@@ -19,7 +19,7 @@ Outcome Averaged::finish(std::span<float> x) {
   if (replies_ == 0 || models_.weight() == 0) return {false, replies_ == 0 ? "no reply could be used" : "all weights are 0", {}};
   before_steps();
   for (const core::ParameterEntry& entry : layout_->entries()) {
-    if (stays_home(entry)) continue;
+    if (untouched(entry)) continue;
     const auto begin = static_cast<std::size_t>(entry.offset), end = begin + static_cast<std::size_t>(entry.size);
     for (std::size_t i = begin; i < end; ++i) {
       const double mean = models_.mean(i), now = static_cast<double>(x[i]);

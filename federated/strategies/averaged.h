@@ -28,7 +28,7 @@ class Averaged : public Strategy {
   virtual void before_steps() {}
   virtual void after_steps(Outcome&) {}
   /// Entries that the server never touches.
-  virtual bool stays_home(const core::ParameterEntry&) const { return false; }
+  virtual bool untouched(const core::ParameterEntry&) const { return false; }
 
   const core::ParameterLayout& layout() const { return *layout_; }
   std::size_t size() const { return models_.size(); }

@@ -34,15 +34,20 @@ class FedProx final : public FedAvg {
 
 class FedBn final : public FedAvg {
  public:
-  using FedAvg::FedAvg;
+  FedBn(const StrategyOptions& o, const std::shared_ptr<const core::ParameterLayout>& layout)
+      : FedAvg(o, layout), exchanged_(std::make_shared<const Exchanged>(*layout, FedBn::local_work())) {}
   LocalWork local_work() const override {
     LocalWork work;
     work.norms_stay_home = true;
     return work;
   }
+  std::shared_ptr<const Exchanged> exchanged() const override { return exchanged_; }
 
  protected:
-  bool stays_home(const core::ParameterEntry& entry) const override { return entry.part != core::Part::weight; }
+  bool untouched(const core::ParameterEntry& entry) const override { return stays_home(entry, local_work()); }
+
+ private:
+  std::shared_ptr<const Exchanged> exchanged_;
 };
 
 }  // namespace

@@ -38,6 +38,23 @@ TEST_CASE("one client's model comes back to the last bit") {
   }
 }
 
+TEST_CASE("the largest and the smallest values and weights are exact, and opposites cancel") {
+  std::vector<float> y{65535.996f, 32768.0f, 1.0f, 0x1.fffffep-24f, 0x1p-24f, 0x1.fffffep-25f, 0x1p-25f, 0x1.000002p-28f, 0.0f};
+  for (std::size_t i = 0, n = y.size(); i < n; ++i) y.push_back(-y[i]);
+  for (const double weight : {0x1p-24, 1.0, 3.0, 16777215.99999994}) {
+    CAPTURE(weight);
+    ExactSum sum(y.size());
+    sum.add(y, weight);
+    for (std::size_t i = 0; i < y.size(); ++i) {
+      CHECK(static_cast<float>(sum.mean(i)) == y[i]);
+      CHECK(sum.sum(i) == doctest::Approx(static_cast<double>(y[i]) * weight).epsilon(1e-15));
+    }
+    std::rotate(y.begin(), y.begin() + static_cast<std::ptrdiff_t>(y.size() / 2), y.end());
+    sum.add(y, weight);
+    for (std::size_t i = 0; i < y.size(); ++i) CHECK(sum.sum(i) == 0);
+  }
+}
+
 TEST_CASE("order and tree of the sum change no bit, and the sum is right") {
   constexpr std::size_t kSize = 500, kClients = 200;
   std::vector<std::vector<float>> updates;

@@ -105,6 +105,24 @@ TEST_CASE("so many steps are taken as were asked for, across epochs or within on
   CHECK(three.model == world.train(0, members, o).model);
 }
 
+TEST_CASE("without epochs a client sends back what it got") {
+  World world(20);
+  LocalOptions o;
+  o.epochs = 0;
+  LocalWork work;
+  work.proximal = 0.1;
+  work.loss_at_start = true;
+  const LocalResult r = world.train(0, range(0, 20), o, work);
+  CHECK(r.model == world.x);
+  CHECK(r.steps == 0);
+  CHECK(r.examples == 20);
+  CHECK(r.loss == 0);
+  CHECK(r.loss_at_start > 0);
+  LocalWork corrected;
+  corrected.control_variates = true;
+  CHECK_THROWS_WITH_AS(world.train(0, range(0, 20), o, corrected, {}, world.x), doctest::Contains("control variates need steps"), core::Error);
+}
+
 TEST_CASE("clients with the same data make the step of one") {
   World world(60);
   const auto members = range(0, 60);

@@ -20,24 +20,25 @@ using namespace starling::federated;
 
 namespace {
 
-Examples dataset(std::int64_t count) {
+Examples dataset(std::int64_t count, std::int64_t values) {
   Examples data;
   data.count = count;
-  data.values_each = 6;
+  data.values_each = values;
   for (std::int64_t i = 0; i < count; ++i) {
     const auto label = static_cast<std::int32_t>(i % 3);
     data.labels.push_back(label);
-    for (int k = 0; k < 6; ++k) data.values.push_back(std::sin(static_cast<float>(i * 6 + k)) + (k % 3 == label ? 1.0f : 0.0f));
+    for (std::int64_t k = 0; k < values; ++k) data.values.push_back(std::sin(static_cast<float>(i * values + k)) + (k % 3 == label ? 1.0f : 0.0f));
   }
   return data;
 }
 
 class Side final : public ClientSide {
  public:
-  Side() : data_(dataset(90)) {
+  /// A model of 21 values, or one with norm layers.
+  explicit Side(bool norms = false) : data_(dataset(90, norms ? 64 : 6)) {
     core::ModelOptions o;
-    o.name = "logistic";
-    o.input = {6};
+    o.name = norms ? "resnet8" : "logistic";
+    o.input = norms ? core::Shape{1, 8, 8} : core::Shape{6};
     o.classes = 3;
     model_ = core::make_model(o);
     core::PartitionOptions p;
@@ -63,16 +64,16 @@ class Side final : public ClientSide {
 class Nodes {
  public:
   /// Node `dying` fails at its first task.
-  Nodes(int count, int threads, int dying = -1) {
+  Nodes(int count, int threads, int dying = -1, bool norms = false) {
     for (int i = 0; i < count; ++i) {
       auto ends = comm::inproc_group(2);
       servers_.push_back(std::move(ends[0]));
       workers_.push_back(std::move(ends[1]));
       beats_.push_back(std::make_unique<comm::Heartbeat>(*servers_.back()));
-      threads_.emplace_back([transport = workers_.back().get(), threads, dies = i == dying] {
+      threads_.emplace_back([transport = workers_.back().get(), threads, norms, dies = i == dying] {
         const comm::Service service{kClientService, [&](comm::Transport& t, core::Bytes job) {
                                       if (dies) return die(t);
-                                      serve_clients(t, job, {threads, {}, [](const ClientJob&) { return std::make_unique<Side>(); }});
+                                      serve_clients(t, job, {threads, {}, [norms](const ClientJob&) { return std::make_unique<Side>(norms); }});
                                     }};
         try {
           comm::serve_session(*transport, std::span(&service, 1));
@@ -195,6 +196,56 @@ TEST_CASE("bytes on the wire are those that are counted") {
   CHECK(expected.down_payload == 4 * 2 * 84);
 }
 
+TEST_CASE("norm layers that stay home are neither sent nor counted, and nodes give the bits of this process") {
+  const Side side(true);
+  const core::ParameterLayout& layout = *side.model().layout();
+  LocalWork work;
+  work.norms_stay_home = true;
+  const auto exchanged = std::make_shared<const Exchanged>(layout, work);
+  std::int64_t norms = 0;
+  for (const core::ParameterEntry& entry : layout.entries()) norms += entry.part == core::Part::weight ? 0 : entry.size;
+  REQUIRE(norms > 0);
+  CHECK(exchanged->values() == static_cast<std::uint64_t>(layout.size() - norms));
+  ClientStates states;
+  const auto here = local_workplace(side.model(), side.data(), states, {side.local(), 1});
+  Nodes there(1, 1, -1, true);
+  ClientJob with_norms = job();
+  with_norms.values = static_cast<std::uint64_t>(layout.size());
+  RemoteWorkplace remote(there.list(), with_norms);
+  core::Parameters start(side.model().layout());
+  core::initialise(start, side.local().seed);
+  const auto before = there.server(0).counters(1);
+  Traffic expected;
+  TaskId id = 0;
+  for (std::int64_t round = 1; round <= 3; ++round) {
+    for (std::int64_t client = 0; client < 2; ++client) {
+      // Other weights each time, as after a round, and so a model that has to be sent.
+      for (std::size_t i = 0; i < start.values.size(); i += 7)
+        if (const auto& e = layout.entries().front(); i < static_cast<std::size_t>(e.size)) start.values[i] += 0.01f;
+      const Assign task{++id, client, round, std::make_shared<const std::vector<float>>(start.values), nullptr, work, exchanged};
+      here->begin(task, 0);
+      remote.begin(task, 0);
+      const Trained a = here->finish(id), b = remote.finish(id);
+      CHECK(a.failure == "");
+      CHECK(a.reply.model == b.reply.model);
+      CHECK(a.reply.loss == b.reply.loss);
+      here->commit({id, client});
+      remote.commit({id, client});
+      count_task(expected, exchanged->values(), 0);
+      count_reply(expected, exchanged->values(), 0);
+    }
+  }
+  remote.settle(id + 1);
+  const auto after = there.server(0).counters(1);
+  CHECK(expected.up_payload == 6 * 4 * static_cast<std::uint64_t>(layout.size() - norms));
+  const std::uint64_t sent = after.bytes_sent - before.bytes_sent, received = after.bytes_received - before.bytes_received;
+  CHECK(sent >= expected.down_wire);
+  CHECK(received >= expected.up_wire);
+  // Verdicts, the settling and heartbeats are small; one model's norm layers are not.
+  CHECK(sent < expected.down_wire + 4 * static_cast<std::uint64_t>(norms));
+  CHECK(received < expected.up_wire + 4 * static_cast<std::uint64_t>(norms));
+}
+
 TEST_CASE("a model that several clients of a node start from is sent to it once") {
   Nodes there(1, 2);
   RemoteWorkplace remote(there.list(), job());
@@ -209,6 +260,24 @@ TEST_CASE("a model that several clients of a node start from is sent to it once"
   const std::uint64_t sent = there.server(0).counters(1).bytes_sent - before;
   CHECK(sent >= one.down_wire + 5 * bare.down_wire);
   CHECK(sent < one.down_wire + 5 * bare.down_wire + 10 * comm::kHeaderBytes);  // and heartbeats
+}
+
+TEST_CASE("clients of a node that are to be like devices of their own are sent the model each") {
+  Nodes there(1, 2);
+  std::vector<ClientNode> nodes = there.list();
+  nodes[0].shares_models = false;
+  RemoteWorkplace remote(nodes, job());
+  const auto before = there.server(0).counters(1).bytes_sent;
+  const Vector model = start_model();
+  Traffic expected;
+  for (TaskId id = 1; id <= 6; ++id) {
+    remote.begin({id, id - 1, 1, model, nullptr, {}}, 0);
+    count_task(expected, 21, 0);
+  }
+  for (TaskId id = 1; id <= 6; ++id) CHECK(remote.finish(id).failure.empty());
+  const std::uint64_t sent = there.server(0).counters(1).bytes_sent - before;
+  CHECK(sent >= expected.down_wire);
+  CHECK(sent < expected.down_wire + 10 * comm::kHeaderBytes);  // and heartbeats
 }
 
 TEST_CASE("a node that is gone takes its own tasks along, and the others go on") {
@@ -229,6 +298,24 @@ TEST_CASE("a node that is gone takes its own tasks along, and the others go on")
   CHECK(remote.finish(4).failure.empty());
   remote.settle(5);
   CHECK(remote.close().size() == 2);
+}
+
+TEST_CASE("a node that goes before the job has begun is waited for where it can come back") {
+  Nodes there(1, 1);
+  auto ends = comm::inproc_group(2);
+  ends[1].reset();
+  std::vector<ClientNode> nodes = there.list();
+  nodes.push_back({ends[0].get(), 1});
+  CHECK_THROWS_AS(RemoteWorkplace(nodes, job()), core::Error);
+  Nodes again(1, 1);
+  nodes[0] = again.list()[0];
+  nodes[1].reconnect = []() -> comm::Transport* { throw core::Error(core::Kind::unreachable, "not yet"); };
+  RemoteWorkplace remote(nodes, job());
+  CHECK_FALSE(remote.reachable(1));
+  remote.begin({1, 1, 1, start_model(), nullptr, {}}, 0);
+  CHECK(remote.finish(1).lost);
+  remote.begin({2, 0, 1, start_model(), nullptr, {}}, 0);
+  CHECK(remote.finish(2).failure.empty());
 }
 
 TEST_CASE("a job that does not fit the node is refused by name") {

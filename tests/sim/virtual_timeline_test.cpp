@@ -14,14 +14,15 @@ using namespace starling::sim;
 namespace {
 
 /// Four classes around four centres, from a formula.
-federated::Examples dataset(std::int64_t count, int shift) {
+federated::Examples dataset(std::int64_t count, int shift, int values = 8) {
   federated::Examples data;
   data.count = count;
-  data.values_each = 8;
+  data.values_each = values;
   for (std::int64_t i = 0; i < count; ++i) {
     const auto label = static_cast<std::int32_t>(i % 4);
     data.labels.push_back(label);
-    for (int k = 0; k < 8; ++k) data.values.push_back(0.7f * std::sin(static_cast<float>((i + shift) * 8 + k) * 1.7f) + (k % 4 == label ? 1.0f : 0.0f));
+    for (int k = 0; k < values; ++k)
+      data.values.push_back(0.7f * std::sin(static_cast<float>((i + shift) * values + k) * 1.7f) + (k % 4 == label ? 1.0f : 0.0f));
   }
   data.validate("formula");
   return data;
@@ -143,6 +144,31 @@ TEST_CASE("bytes are those of the models that travelled") {
   CHECK(t.up_payload == 12 * 6 * model);
   world.options.strategy.name = "scaffold";
   CHECK(world.run().rounds.back().traffic.up_payload == 2 * 12 * 6 * model);
+}
+
+TEST_CASE("FedBN's bytes are less by the norm layers, in the frames as in the models") {
+  World world;
+  world.devices.profile = "uniform";
+  core::ModelOptions o;
+  o.name = "resnet8";
+  o.input = {1, 4, 4};
+  o.classes = 4;
+  world.model = core::make_model(o);
+  world.train = dataset(600, 0, 16);
+  world.test = dataset(200, 5000, 16);
+  world.options.rounds.rounds = 2;
+  std::uint64_t norms = 0;
+  for (const core::ParameterEntry& entry : world.model->layout()->entries()) norms += entry.part == core::Part::weight ? 0 : 4 * static_cast<std::uint64_t>(entry.size);
+  REQUIRE(norms > 0);
+  const Result whole = world.run();
+  world.options.strategy.name = "fedbn";
+  const Result without = world.run();
+  const federated::Traffic a = whole.rounds.back().traffic, b = without.rounds.back().traffic;
+  CHECK(a.down_payload - b.down_payload == 2 * 6 * norms);
+  CHECK(a.up_payload - b.up_payload == 2 * 6 * norms);
+  CHECK(a.down_wire - b.down_wire == 2 * 6 * norms);
+  CHECK(a.up_wire - b.up_wire == 2 * 6 * norms);
+  CHECK(without.rounds.back().at < whole.rounds.back().at);
 }
 
 TEST_CASE("a run that was interrupted ends as if it had not been") {

@@ -1,5 +1,6 @@
 // `starling bench federated`: client updates a second of an experiment, trained by this process, counted from the end of
-// the first round and without evaluations. `tools/peers flower` runs it beside Flower's simulation engine.
+// the first round and without evaluations. `tools/peers flower` runs it beside Flower's simulation engine. With --overhead
+// what the server costs where clients train nothing.
 #include <chrono>
 
 #include <CLI/CLI.hpp>
@@ -7,6 +8,7 @@
 #include <sys/resource.h>
 
 #include "core/error.h"
+#include "tools/bench/federated_overhead.h"
 #include "tools/command.h"
 #include "tools/federated_run.h"
 #include "tools/self.h"
@@ -27,6 +29,7 @@ double seconds_since(Clock::time_point start) { return std::chrono::duration<dou
 
 int run(const Options& options) {
   const auto start = Clock::now();
+  core::check(!options.experiment.empty(), core::Kind::usage, "give an experiment file, or --overhead");
   const Federation federation(load_experiment(options.experiment, options.overrides), {});
   const Experiment& e = federation.experiment();
   core::check(!e.own_data && e.clock == "virtual" && e.rounds > 1, core::Kind::usage, "{}: expected two rounds at least, clock = 'virtual', and data that is here",
@@ -68,11 +71,20 @@ int run(const Options& options) {
 
 std::function<int()> federated(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  app.add_option("EXPERIMENT", options->experiment, "experiment file (TOML)")->required();
+  auto overhead = std::make_shared<OverheadOptions>();
+  auto* experiment = app.add_option("EXPERIMENT", options->experiment, "experiment file (TOML)");
   app.add_option("--set", options->overrides, "KEY=VALUE or SECTION.KEY=VALUE instead of the file's; may be given again")->allow_extra_args(false);
   app.add_option("--threads", options->threads, "default: all cores")->check(CLI::Range(1, 1024));
+  auto* flag = app.add_flag("--overhead", overhead->wanted, "instead: the server's cost, with clients that send back what they were sent")->excludes(experiment);
+  app.add_option("--nodes", overhead->nodes, "of --overhead: processes")->capture_default_str()->check(CLI::Range(1, 1024))->needs(flag);
+  app.add_option("--clients", overhead->clients, "of --overhead")->capture_default_str()->check(CLI::Range(1, 100000))->needs(flag);
+  app.add_option("--rounds", overhead->rounds, "of --overhead, the first and the last not timed")->capture_default_str()->check(CLI::Range(3, 100000))->needs(flag);
   add_json_flag(app, options->json);
-  return [options] { return run(*options); };
+  return [options, overhead] {
+    if (!overhead->wanted) return run(*options);
+    overhead->json = options->json;
+    return measure_overhead(*overhead);
+  };
 }
 
 }  // namespace starling::tools::bench

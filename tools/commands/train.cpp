@@ -102,7 +102,7 @@ class Training {
     Work work = start(journal);
     const std::vector<std::uint64_t> own = work.nodes ? work.nodes->own_examples() : std::vector<std::uint64_t>{};
     if (e.own_data)
-      for (std::size_t i = 0; i < own.size(); ++i) check(own[i] > 0, Kind::usage, "{}: has no data of its own for {}", fleet_->names()[i], e.data.name);
+      for (std::size_t i = 0; i < own.size(); ++i) check(own[i] > 0 || !work.nodes->reachable(static_cast<std::int64_t>(i)), Kind::usage, "{}: has no data of its own for {}", fleet_->names()[i], e.data.name);
     clients_ = clients_of(federation_, own);
     best_ = folder_ ? folder_->best_accuracy() : 0;
     Progress progress(e.rounds);

@@ -1,0 +1,112 @@
+#include "tools/bench/federated_overhead.h"
+
+#include <chrono>
+
+#include <nlohmann/json.hpp>
+#include <sys/resource.h>
+
+#include "core/error.h"
+#include "federated/wall_timeline.h"
+#include "tools/command.h"
+#include "tools/federation.h"
+#include "tools/fleet.h"
+#include "tools/self.h"
+
+namespace starling::tools::bench {
+namespace {
+
+constexpr int kWidth = 994;  // of a perceptron with 999,966 values
+
+struct Measured {
+  std::int64_t parameters = 0, replies = 0;
+  std::uint64_t payload_bytes = 0;  // models, up and down
+  double wall_s = 0, server_s = 0;  // the second is CPU time of this process
+};
+
+/// One point in a run.
+struct Mark {
+  std::chrono::steady_clock::time_point at;
+  double server_s = 0;
+  federated::Traffic traffic;
+
+  static Mark now(const federated::Traffic& traffic) {
+    rusage usage{};
+    ::getrusage(RUSAGE_SELF, &usage);
+    const auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6; };
+    return {std::chrono::steady_clock::now(), seconds(usage.ru_utime) + seconds(usage.ru_stime), traffic};
+  }
+};
+
+Measured measure(const OverheadOptions& options, int width, int rounds) {
+  const Federation federation(parse_experiment(fmt::format("name = 'overhead'\nrounds = {}\nclock = 'wall'\n[data]\nname = 'synthetic'\nclients = {}\nfeatures = 8\n"
+                                                           "classes = 2\nexamples_each = 1\n[model]\nname = 'mlp'\nwidth = {}\n[client]\nepochs = 0\n[evaluate]\nevery = {}\n",
+                                                           rounds, options.clients, width, rounds),
+                                               "the benchmark's experiment"),
+                              {});
+  const Experiment& e = federation.experiment();
+  ClusterOptions cluster;
+  cluster.nodes = fmt::format("local:{}", options.nodes);
+  cluster.threads = 1;
+  Fleet fleet(cluster, {});
+  std::vector<federated::ClientNode> nodes = fleet.nodes(false);
+  for (federated::ClientNode& node : nodes) node.shares_models = false;
+  Measured m;
+  m.parameters = federation.model().layout()->size();
+  federated::ClientJob job;
+  job.experiment = resolved(e);
+  job.run = new_session();
+  job.values = static_cast<std::uint64_t>(m.parameters);
+  federated::RemoteWorkplace workplace(std::move(nodes), job);
+  const federated::ReachablePopulation population(options.clients, workplace);
+  federated::WallTimeline timeline(workplace);
+  federated::RunOptions run_options{e.policy, e.strategy, e.rounds, 1, "", 0};
+  Mark first, last;
+  federated::RunHooks hooks;
+  hooks.on_round = [&](const federated::RoundResult& r) {
+    core::check(r.record.used == options.clients, core::Kind::refused, "round {}: {} replies of {} were used", r.record.round, r.record.used, options.clients);
+    // The last round ends with an evaluation.
+    if (r.record.round == rounds) return;
+    last = Mark::now(r.traffic);
+    if (r.record.round == 1)
+      first = last;
+    else
+      m.replies += r.record.used;
+  };
+  const federated::RunResult result = federated::run(federation.model(), federation.dataset().test, run_options, population, workplace, timeline, hooks);
+  core::check(result.completed, core::Kind::refused, "{}: {}", e.name, result.why);
+  workplace.close();
+  m.wall_s = std::chrono::duration<double>(last.at - first.at).count();
+  m.server_s = last.server_s - first.server_s;
+  m.payload_bytes = last.traffic.up_payload + last.traffic.down_payload - first.traffic.up_payload - first.traffic.down_payload;
+  return m;
+}
+
+}  // namespace
+
+int measure_overhead(const OverheadOptions& options) {
+  const Measured large = measure(options, kWidth, options.rounds), small = measure(options, 1, 4 * options.rounds);
+  const double rate = static_cast<double>(large.payload_bytes) / large.wall_s;
+  const auto each_us = [](double seconds, const Measured& m) { return 1e6 * seconds / static_cast<double>(m.replies); };
+  if (options.json)
+    print_json({{"payload_bytes_per_s", rate},
+                {"payload_bytes", large.payload_bytes},
+                {"parameters", large.parameters},
+                {"replies", large.replies},
+                {"wall_s", large.wall_s},
+                {"server_s", large.server_s},
+                {"us_per_reply", each_us(small.wall_s, small)},
+                {"server_us_per_reply", each_us(small.server_s, small)},
+                {"small_parameters", small.parameters},
+                {"small_replies", small.replies},
+                {"clients", options.clients},
+                {"nodes", options.nodes}});
+  else
+    print(fmt::format("{} clients that train nothing, on {} processes over TCP\n"
+                      "{} values: {:.2f} GB/s up and down; {:.1f} GB in {:.2f} s, of which the server computed {:.2f} s ({:.2f} ms a reply)\n"
+                      "{} values: {:.1f} us a reply, of which the server computed {:.1f} us\n",
+                      options.clients, options.nodes, large.parameters, rate * 1e-9, static_cast<double>(large.payload_bytes) * 1e-9, large.wall_s, large.server_s,
+                      each_us(large.server_s, large) * 1e-3, small.parameters, each_us(small.wall_s, small), each_us(small.server_s, small)));
+  return 0;
+}
+
+}  // namespace starling::tools::bench
