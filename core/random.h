@@ -9,7 +9,7 @@
 namespace starling::core {
 
 /// What the numbers are for; two purposes never share a stream. The values are part of every kept result: append only.
-enum class Purpose : std::uint64_t { sampling = 1, initial_values = 2, dropout = 3, partition = 4, order = 5, clients = 6, devices = 7, attack = 8, data = 12, texts = 16 };
+enum class Purpose : std::uint64_t { sampling = 1, initial_values = 2, dropout = 3, partition = 4, order = 5, clients = 6, devices = 7, attack = 8, data = 12, texts = 16, augmentation = 17, buckets = 18 };
 
 struct RandomPlace {
   std::uint64_t round = 0, client = 0, step = 0;

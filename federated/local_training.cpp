@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <optional>
 
 #include "core/error.h"
 #include "core/random_stream.h"
@@ -27,8 +28,9 @@ core::Batch LocalTrainer::batch(const Selection& examples) {
   return {static_cast<std::int64_t>(examples.members.size()), values_, tokens_, labels_};
 }
 
-double LocalTrainer::descend(const Selection& examples) {
+double LocalTrainer::descend(const Selection& examples, core::Augmenter* augment) {
   const core::Batch b = batch(examples);
+  if (augment) augment->apply(values_);
   training_.begin(parameters_);
   parameters_.clear_gradients();
   const core::Var loss = cross_entropy(training_, model_.logits(training_, b), model_.row_labels(b));
@@ -120,8 +122,9 @@ class Normaliser {
 LocalResult LocalTrainer::train(const LocalTask& task, const LocalOptions& options, const LocalWork& work, const ClientState& state) {
   const core::ParameterLayout& layout = *model_.layout();
   core::ensure(task.model.size() == parameters_.values.size() && !task.examples.members.empty(), "a task without examples or with another model");
-  core::check(options.epochs >= 0 && options.steps >= 0 && options.batch >= 0 && options.learning_rate > 0, Kind::usage,
-              "client: epochs = {}, steps = {}, batch = {}, learning_rate = {}", options.epochs, options.steps, options.batch, options.learning_rate);
+  const std::int64_t epochs = options.epochs_of(task.client);
+  core::check(epochs >= 0 && options.steps >= 0 && options.batch >= 0 && options.learning_rate > 0, Kind::usage,
+              "client: epochs = {}, steps = {}, batch = {}, learning_rate = {}", epochs, options.steps, options.batch, options.learning_rate);
   std::vector<float>& y = parameters_.values;
   std::copy(task.model.begin(), task.model.end(), y.begin());
   LocalResult result;
@@ -134,7 +137,7 @@ LocalResult LocalTrainer::train(const LocalTask& task, const LocalOptions& optio
   }
   const bool corrected = work.proximal > 0 || work.control_variates;
   if (work.control_variates) {
-    core::check(options.epochs > 0 || options.steps > 0, Kind::usage, "client: epochs = 0, but control variates need steps");
+    core::check(epochs > 0 || options.steps > 0, Kind::usage, "client: epochs = 0, but control variates need steps");
     core::check(task.control.size() == y.size(), Kind::malformed, "client {}: a control variate of {} values, expected {}", task.client, task.control.size(), y.size());
     const auto kept = state.vectors.find(kControl);
     own = kept != state.vectors.end() ? kept->second : std::vector<float>(y.size());
@@ -142,17 +145,19 @@ LocalResult LocalTrainer::train(const LocalTask& task, const LocalOptions& optio
   }
   if (work.loss_at_start) result.loss_at_start = evaluate_here(task.examples).loss;
 
+  const bool augmented = options.augment == "crop-flip";
   const auto optimizer = core::make_optimizer(options.optimizer);
   Normaliser normaliser(options.optimizer.momentum, options.learning_rate * work.proximal);
   std::vector<std::uint32_t> order(task.examples.members.begin(), task.examples.members.end());
   const std::size_t size = options.batch > 0 ? static_cast<std::size_t>(options.batch) : order.size();
-  const auto going_on = [&](std::int64_t epoch) { return options.steps > 0 ? result.steps < options.steps : epoch < options.epochs; };
+  const auto going_on = [&](std::int64_t epoch) { return options.steps > 0 ? result.steps < options.steps : epoch < epochs; };
   for (std::int64_t epoch = 0; going_on(epoch); ++epoch) {
-    core::RandomStream random(options.seed, core::Purpose::order,
-                              {static_cast<std::uint64_t>(task.round), static_cast<std::uint64_t>(task.client), static_cast<std::uint64_t>(epoch)});
-    random.shuffle(std::span(order));
+    const core::RandomPlace place{static_cast<std::uint64_t>(task.round), static_cast<std::uint64_t>(task.client), static_cast<std::uint64_t>(epoch)};
+    core::RandomStream(options.seed, core::Purpose::order, place).shuffle(std::span(order));
+    std::optional<core::Augmenter> augmenter;
+    if (augmented) augmenter.emplace(options.input, core::RandomStream(options.seed, core::Purpose::augmentation, place));
     for (std::size_t at = 0; at < order.size() && (options.steps == 0 || result.steps < options.steps); at += size) {
-      const double loss = descend({task.examples.data, std::span<const std::uint32_t>(order).subspan(at, std::min(size, order.size() - at))});
+      const double loss = descend({task.examples.data, std::span<const std::uint32_t>(order).subspan(at, std::min(size, order.size() - at))}, augmenter ? &*augmenter : nullptr);
       core::check(std::isfinite(loss), Kind::refused, "client {}: the loss is {} after {} steps; a smaller learning rate may help", task.client, loss, result.steps);
       result.loss += loss;
       for (const core::ParameterEntry& e : layout.entries()) {
@@ -173,8 +178,9 @@ LocalResult LocalTrainer::train(const LocalTask& task, const LocalOptions& optio
   result.normaliser = normaliser.value();
   result.model = y;
   if (work.control_variates) {
-    // Option II of the paper: the mean gradient seen, found back from the way that was gone.
-    const double way = static_cast<double>(result.steps) * options.learning_rate;
+    // Option II of the paper: the mean gradient seen, found back from the way that was gone. With momentum a gradient goes
+    // further than its own step, which the normaliser counts.
+    const double way = result.normaliser * options.learning_rate;
     std::vector<float> fresh(own.size());
     result.control_change.resize(own.size());
     for (std::size_t i = 0; i < own.size(); ++i) {

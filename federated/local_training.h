@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/data/augment.h"
 #include "core/train/model.h"
 #include "core/train/optimizer.h"
 #include "federated/client_data.h"
@@ -15,12 +16,19 @@
 namespace starling::federated {
 
 struct LocalOptions {
-  std::int64_t epochs = 1;  // 0: nothing is trained, which shows what all the rest costs
+  std::int64_t epochs = 1;                 // 0: nothing is trained, which shows what all the rest costs
+  std::vector<std::int64_t> epochs_dealt;  // client k has entry k mod their number; empty: epochs for all
   std::int64_t steps = 0;   // so many steps instead of epochs; 0: epochs
   std::int64_t batch = 32;  // 0: all examples
   core::OptimizerOptions optimizer;
   double learning_rate = 0.05;
+  std::string augment = "none";  // or crop-flip, see core/data/augment.h
+  core::Shape input;             // of an example; needed to augment it
   std::uint64_t seed = 1;
+
+  std::int64_t epochs_of(std::int64_t client) const {
+    return epochs_dealt.empty() ? epochs : epochs_dealt[static_cast<std::size_t>(client) % epochs_dealt.size()];
+  }
 };
 
 /// What a client keeps from round to round: control variates (SCAFFOLD), norm layers (FedBN). A task's changes are
@@ -65,8 +73,8 @@ class LocalTrainer {
   /// Of the model in parameters_.
   Evaluation evaluate_here(const Selection& examples);
   core::Batch batch(const Selection& examples);
-  /// Mean loss of a batch; its gradient in parameters_.
-  double descend(const Selection& examples);
+  /// Mean loss of a batch, its images augmented by `augment` if there is one; its gradient in parameters_.
+  double descend(const Selection& examples, core::Augmenter* augment);
 
   const core::TrainableModel& model_;
   core::Parameters parameters_;

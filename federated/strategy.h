@@ -39,6 +39,7 @@ struct Reply {
 
 struct StrategyOptions {
   std::string name = "fedavg";
+  std::string weights = "examples";   // of a reply in a mean: examples, equal; not of SCAFFOLD, q-FedAvg and FedBuff
   double server_learning_rate = 0;    // 0: the strategy's own default
   double server_momentum = -1;        // -1: the strategy's own default
   double beta1 = -1, beta2 = -1, tau = 1e-3;
@@ -50,6 +51,8 @@ struct StrategyOptions {
   std::int64_t hostile = 0;           // f
   std::int64_t keep = 0;              // c of Multi-Krum; 0: m - f
   std::string selection = "iterative";  // of Bulyan: iterative, oneshot
+  std::int64_t bucket = 1;            // robust rules see the means of so many replies, drawn anew in every round
+  std::uint64_t seed = 1;             // of those draws
   std::int64_t buffer = 10;           // of FedBuff
   std::string staleness = "polynomial";  // constant, polynomial, threshold, hinge
   double staleness_a = 0.5, staleness_b = 4;

@@ -12,7 +12,7 @@ void VirtualTimeline::begin(const federated::Assign& a) {
   const std::int64_t examples = count_(a.client);
   const std::int64_t batch = local_.batch > 0 ? std::min(local_.batch, examples) : examples;
   const double model = static_cast<double>(a.exchanged ? a.exchanged->values() : a.model->size()) * sizeof(float);
-  const std::int64_t steps = local_.steps > 0 ? local_.steps : local_.epochs * ((examples + batch - 1) / batch);
+  const std::int64_t steps = local_.steps > 0 ? local_.steps : local_.epochs_of(a.client) * ((examples + batch - 1) / batch);
   const Load load{steps, batch, model, model};
   const auto known = resumed_.find(a.task);
   federated::Due due;

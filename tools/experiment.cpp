@@ -94,6 +94,7 @@ void walk(Experiment& e, Visitor& v) {
   v.flag("slim", e.model.slim);
   v.section("client");
   v.whole("epochs", e.client.epochs, 0, 1e6);
+  v.wholes("epochs_dealt", e.client.epochs_dealt, 1, 1e6);
   v.whole("steps", e.client.steps, 0, 1e9);
   v.whole("batch", e.client.batch, 0, 1e9);
   v.number("learning_rate", e.client.learning_rate, 0, 1e6);
@@ -102,9 +103,11 @@ void walk(Experiment& e, Visitor& v) {
   v.number("dampening", e.client.optimizer.dampening, 0, 1);
   v.flag("nesterov", e.client.optimizer.nesterov);
   v.number("weight_decay", e.client.optimizer.weight_decay, 0, 1e3);
+  v.choice("augment", e.client.augment, {"none", "crop-flip"});
   v.section("strategy");
   v.text("name", e.strategy.name);
   v.number("fraction", e.policy.fraction, 0, 1);
+  v.choice("weights", e.strategy.weights, {"examples", "equal"});
   v.number("server_learning_rate", e.strategy.server_learning_rate, 0, 1e6);
   v.number("server_momentum", e.strategy.server_momentum, -1, 1);
   v.number("beta1", e.strategy.beta1, -1, 1);
@@ -117,6 +120,7 @@ void walk(Experiment& e, Visitor& v) {
   v.whole("hostile", e.strategy.hostile, 0, kMany);
   v.whole("keep", e.strategy.keep, 0, kMany);
   v.choice("selection", e.strategy.selection, {"iterative", "oneshot"});
+  v.whole("bucket", e.strategy.bucket, 1, kMany);
   v.choice("staleness", e.strategy.staleness, {"constant", "polynomial", "threshold", "hinge"});
   v.number("staleness_a", e.strategy.staleness_a, 0, 1e6);
   v.number("staleness_b", e.strategy.staleness_b, 0, 1e6);
@@ -185,6 +189,17 @@ class Reader {
       range(key, static_cast<double>(to), low, high);
     }
   }
+  void wholes(const std::string& key, std::vector<std::int64_t>& to, double low, double high) {
+    const toml::node* node = find(key);
+    if (!node) return;
+    check(node->is_array(), Kind::malformed, "{}: expected a list of whole numbers", where(key));
+    to.clear();
+    for (const toml::node& one : *node->as_array()) {
+      check(one.is_integer(), Kind::malformed, "{}: expected a list of whole numbers", where(key));
+      to.push_back(*one.value<std::int64_t>());
+      range(key, static_cast<double>(to.back()), low, high);
+    }
+  }
   void number(const std::string& key, double& to, double low, double high) {
     if (const toml::node* node = find(key)) {
       check(node->is_number(), Kind::malformed, "{}: expected a number", where(key));
@@ -244,6 +259,7 @@ class Writer {
   void flag(const std::string& key, bool v) { out_ += fmt::format("{} = {}\n", key, v); }
   void whole(const std::string& key, std::uint64_t v) { out_ += fmt::format("{} = {}\n", key, v); }
   void whole(const std::string& key, std::int64_t v, double, double) { out_ += fmt::format("{} = {}\n", key, v); }
+  void wholes(const std::string& key, const std::vector<std::int64_t>& v, double, double) { out_ += fmt::format("{} = [{}]\n", key, fmt::join(v, ", ")); }
   void number(const std::string& key, double v, double, double) {
     std::string digits = fmt::format("{}", v);
     if (digits.find_first_of(".e") == std::string::npos) digits += ".0";
@@ -307,7 +323,7 @@ Experiment parse_experiment(std::string_view text, const std::string& source, co
   check_name(source + ": [attack] kind", e.attack.kind, federated::attack_kinds());
   const auto optimizers = core::optimizer_names();
   check_name(source + ": [client] optimizer", e.client.optimizer.name, {optimizers.begin(), optimizers.end()});
-  e.partition.seed = e.client.seed = e.policy.seed = e.devices.seed = e.attack.seed = e.seed;
+  e.partition.seed = e.client.seed = e.strategy.seed = e.policy.seed = e.devices.seed = e.attack.seed = e.seed;
   e.data.synthetic.seed = e.seed;
   e.data.synthetic.alpha = e.partition.alpha;
   if (e.image_side > 0) e.data.synthetic.input = {1, e.image_side, e.image_side};

@@ -31,6 +31,7 @@ Federation::Federation(Experiment experiment, std::filesystem::path data_folder,
   shape_.input = data_.input;
   shape_.classes = data_.classes;
   model_ = core::make_model(shape_);
+  experiment_.client.input = data_.input;
 }
 
 std::unique_ptr<federated::ClientSide> make_client_side(const federated::ClientJob& job, const std::filesystem::path& data_folder) {

@@ -4,6 +4,11 @@
 
 namespace starling::federated {
 
+bool equal_weights(const StrategyOptions& o) {
+  core::check(o.weights == "examples" || o.weights == "equal", core::Kind::usage, "strategy {}: weights = '{}', expected examples or equal", o.name, o.weights);
+  return o.weights == "equal";
+}
+
 void Averaged::begin(std::span<const float> x) {
   core::ensure(x.size() == size(), "a model of another size than its layout");
   models_.clear();

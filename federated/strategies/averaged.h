@@ -10,10 +10,14 @@
 
 namespace starling::federated {
 
+/// Whether all replies count alike. Kind::usage for unknown weights.
+bool equal_weights(const StrategyOptions& options);
+
 class Averaged : public Strategy {
  public:
-  explicit Averaged(std::shared_ptr<const core::ParameterLayout> layout)
-      : layout_(std::move(layout)), models_(static_cast<std::size_t>(layout_->size())) {}
+  /// Kind::usage for unknown weights.
+  Averaged(const StrategyOptions& options, std::shared_ptr<const core::ParameterLayout> layout)
+      : layout_(std::move(layout)), equal_(equal_weights(options)), models_(static_cast<std::size_t>(layout_->size())) {}
 
   void begin(std::span<const float> x) override;
   void add(const Reply& reply) override;
@@ -21,7 +25,7 @@ class Averaged : public Strategy {
 
  protected:
   /// Of this reply in the mean of the models.
-  virtual double weight(const Reply& reply) const { return reply.examples; }
+  virtual double weight(const Reply& reply) const { return equal_ ? 1 : reply.examples; }
   /// The new value i of a learned parameter at x whose clients moved by `move` in the mean.
   virtual double step(std::size_t i, double x, double move) = 0;
   /// Called before the steps of a round that has replies.
@@ -37,6 +41,7 @@ class Averaged : public Strategy {
 
  private:
   std::shared_ptr<const core::ParameterLayout> layout_;
+  bool equal_;
   ExactSum models_;
   std::size_t replies_ = 0;
 };

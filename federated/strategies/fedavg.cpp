@@ -8,7 +8,7 @@ namespace {
 class FedAvg : public Averaged {
  public:
   FedAvg(const StrategyOptions& o, const std::shared_ptr<const core::ParameterLayout>& layout)
-      : Averaged(layout), rate_(o.server_learning_rate > 0 ? o.server_learning_rate : 1) {}
+      : Averaged(o, layout), rate_(o.server_learning_rate > 0 ? o.server_learning_rate : 1) {}
 
  protected:
   double step(std::size_t, double x, double move) override { return x + rate_ * move; }

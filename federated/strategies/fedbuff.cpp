@@ -13,7 +13,7 @@ using Layout = std::shared_ptr<const core::ParameterLayout>;
 class FedBuff final : public Averaged {
  public:
   FedBuff(const StrategyOptions& o, const Layout& layout)
-      : Averaged(layout),
+      : Averaged(o, layout),
         rate_(o.server_learning_rate > 0 ? o.server_learning_rate : 1),
         buffer_(o.buffer),
         kind_(o.staleness),

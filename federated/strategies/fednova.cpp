@@ -11,7 +11,7 @@ using Layout = std::shared_ptr<const core::ParameterLayout>;
 class FedNova final : public Averaged {
  public:
   FedNova(const StrategyOptions& o, const Layout& layout)
-      : Averaged(layout), rate_(o.server_learning_rate > 0 ? o.server_learning_rate : 1), work_(1) {}
+      : Averaged(o, layout), rate_(o.server_learning_rate > 0 ? o.server_learning_rate : 1), work_(1) {}
   void begin(std::span<const float> x) override {
     Averaged::begin(x);
     work_.clear();
@@ -22,20 +22,20 @@ class FedNova final : public Averaged {
                 reply.client, reply.normaliser);
     Averaged::add(reply);
     const float steps[1] = {static_cast<float>(reply.normaliser)};
-    work_.add(steps, reply.examples);
+    work_.add(steps, Averaged::weight(reply));
   }
 
  protected:
   // sum p_k d_k * tau_eff = (sum of n_k / a_k (y_k - x) / sum of n_k) * (sum p_k a_k): the mean by the weights n_k / a_k,
   // stretched by what their sum is short of.
-  double weight(const Reply& reply) const override { return reply.examples / reply.normaliser; }
+  double weight(const Reply& reply) const override { return Averaged::weight(reply) / reply.normaliser; }
   void before_steps() override { stretch_ = rate_ * work_.mean(0) * weight_sum() / work_.weight(); }
   double step(std::size_t, double x, double move) override { return x + stretch_ * move; }
   void after_steps(Outcome& outcome) override { outcome.metrics["effective_steps"] = work_.mean(0); }
 
  private:
   double rate_, stretch_ = 0;
-  ExactSum work_;  // mean of the normalisers, by examples
+  ExactSum work_;  // mean of the normalisers, weighted as the replies are
 };
 
 }  // namespace

@@ -15,7 +15,7 @@ double given(double value, double otherwise) { return value < 0 ? otherwise : va
 class FedAvgM final : public Averaged {
  public:
   FedAvgM(const StrategyOptions& o, const Layout& layout)
-      : Averaged(layout), rate_(o.server_learning_rate > 0 ? o.server_learning_rate : 1), beta_(given(o.server_momentum, 0)) {
+      : Averaged(o, layout), rate_(o.server_learning_rate > 0 ? o.server_learning_rate : 1), beta_(given(o.server_momentum, 0)) {
     check_setting(beta_ < 1, "fedavgm", "server_momentum", beta_, "below 1");
   }
   std::vector<std::pair<std::string, std::vector<float>*>> state() override {
@@ -43,7 +43,7 @@ enum class Second { adagrad, adam, yogi };
 class FedOpt final : public Averaged {
  public:
   FedOpt(const StrategyOptions& o, const Layout& layout, Second second, std::string_view name, double rate, double beta1)
-      : Averaged(layout),
+      : Averaged(o, layout),
         second_(second),
         rate_(o.server_learning_rate > 0 ? o.server_learning_rate : rate),
         beta1_(given(o.beta1, beta1)),

@@ -12,7 +12,7 @@ using Layout = std::shared_ptr<const core::ParameterLayout>;
 
 class QFedAvg final : public Averaged {
  public:
-  QFedAvg(const StrategyOptions& o, const Layout& layout) : Averaged(layout), q_(o.q), lipschitz_(1 / o.client_learning_rate) {
+  QFedAvg(const StrategyOptions& o, const Layout& layout) : Averaged(o, layout), q_(o.q), lipschitz_(1 / o.client_learning_rate) {
     check_setting(q_ >= 0, "q-fedavg", "q", q_, "not negative");
     check_setting(o.client_learning_rate > 0, "q-fedavg", "client learning_rate", o.client_learning_rate, "above 0");
   }

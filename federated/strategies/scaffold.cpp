@@ -11,7 +11,7 @@ using Layout = std::shared_ptr<const core::ParameterLayout>;
 class Scaffold final : public Averaged {
  public:
   Scaffold(const StrategyOptions& o, const Layout& layout)
-      : Averaged(layout),
+      : Averaged(o, layout),
         rate_(o.server_learning_rate > 0 ? o.server_learning_rate : 1),
         clients_(static_cast<double>(o.clients)),
         changes_(static_cast<std::size_t>(layout->size())),

@@ -123,6 +123,30 @@ TEST_CASE("without epochs a client sends back what it got") {
   CHECK_THROWS_WITH_AS(world.train(0, range(0, 20), o, corrected, {}, world.x), doctest::Contains("control variates need steps"), core::Error);
 }
 
+TEST_CASE("epochs are dealt to clients in turn") {
+  World world(20);
+  const auto members = range(0, 20);
+  LocalOptions o;
+  o.batch = 10;
+  o.epochs_dealt = {1, 5};
+  CHECK(world.train(0, members, o).steps == 2);
+  CHECK(world.train(1, members, o).steps == 10);
+  CHECK(world.train(6, members, o).steps == 2);
+  o.epochs_dealt = {3};
+  const std::vector<float> dealt = world.train(1, members, o).model;
+  o.epochs_dealt.clear();
+  o.epochs = 3;
+  CHECK(world.train(1, members, o).model == dealt);
+}
+
+TEST_CASE("examples that are no images are not augmented") {
+  World world(20);
+  LocalOptions o;
+  o.augment = "crop-flip";
+  o.input = {6};
+  CHECK_THROWS_AS(world.train(0, range(0, 20), o), core::Error);
+}
+
 TEST_CASE("clients with the same data make the step of one") {
   World world(60);
   const auto members = range(0, 60);
@@ -192,6 +216,21 @@ TEST_CASE("the proximal pull shortens the way, and FedNova's normaliser knows mo
   LocalWork work;
   work.proximal = 0.5;
   CHECK(world.train(0, range(0, 30), o, work).normaliser == doctest::Approx((1 - std::pow(1 - 0.05, tau)) / 0.05));
+}
+
+TEST_CASE("a control variate is the mean gradient with momentum, too") {
+  World world(30);
+  LocalOptions o;
+  o.batch = 0;
+  o.steps = 8;
+  o.learning_rate = 1e-3;
+  LocalWork work;
+  work.control_variates = true;
+  const std::vector<float> control(world.x.size());
+  const std::vector<float> plain = world.train(0, range(0, 30), o, work, {}, control).control_change;
+  o.optimizer.momentum = 0.9;
+  const std::vector<float> fast = world.train(0, range(0, 30), o, work, {}, control).control_change;
+  for (std::size_t i = 0; i < plain.size(); ++i) CHECK(fast[i] == doctest::Approx(plain[i]).epsilon(0.02).scale(0.1));
 }
 
 TEST_CASE("SCAFFOLD's control variates sum up, and its first round is FedAvg's") {

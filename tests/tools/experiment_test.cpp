@@ -125,6 +125,11 @@ TEST_CASE("--set overrides any key") {
   CHECK(text.data.length == 64);
   CHECK(text.model.heads == 8);
   CHECK(tools::resolved(parse_experiment(tools::resolved(text), "again")) == tools::resolved(text));
+  const tools::Experiment list = parse_experiment(kExample, "e.toml", {"client.epochs_dealt=[1, 5]"});
+  CHECK(list.client.epochs_dealt == std::vector<std::int64_t>{1, 5});
+  CHECK(parse_experiment(tools::resolved(list), "again").client.epochs_dealt == list.client.epochs_dealt);
+  CHECK(contains(said(kExample, core::Kind::malformed, {"client.epochs_dealt=[1, 0.5]"}), "[client] epochs_dealt: expected a list of whole numbers"));
+  CHECK(contains(said(kExample, core::Kind::malformed, {"client.epochs_dealt=[0]"}), "[client] epochs_dealt = 0, expected 1 to"));
   CHECK(contains(said(kExample, core::Kind::usage, {"rounds"}), "--set rounds: expected key=value"));
   CHECK(contains(said(kExample, core::Kind::usage, {"client.learnign_rate=1"}), "did you mean 'learning_rate'?"));
 }
@@ -146,4 +151,15 @@ TEST_CASE("what is wrong is said with file, section and key") {
   CHECK(contains(said(kExample, core::Kind::usage, {"devices.background=planetlob"}), "did you mean 'planetlab'?"));
   CHECK(contains(said(kExample, core::Kind::usage, {"attack.kind=label-flop"}), "[attack] kind 'label-flop' is unknown; did you mean 'label-flip'?"));
   CHECK(contains(said(kExample, core::Kind::usage, {"strategy.name=fedavgn"}), "known: fedavg fedprox"));
+}
+
+TEST_CASE("every experiment among the examples is one") {
+  int found = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(STARLING_SOURCE_DIR "/examples")) {
+    if (entry.path().filename() != "experiment.toml") continue;
+    CAPTURE(entry.path().string());
+    CHECK_NOTHROW(tools::load_experiment(entry.path()));
+    ++found;
+  }
+  CHECK(found >= 7);
 }
