@@ -23,7 +23,7 @@ inline Wide product(float value, std::int64_t weight) {
   const auto bits = std::bit_cast<std::uint32_t>(value);
   const auto exponent = static_cast<int>(bits >> 23 & kExponentMask);
   const std::int64_t mantissa = static_cast<std::int64_t>(bits & 0x7fffff) | (exponent > 0 ? std::int64_t{1} << 23 : 0);
-  const int shift = shift_of(std::max(exponent, 1));
+  const int shift = std::max(exponent, 1) - 150 + ExactSum::kValueBits;  // the mantissa counts units of 2^(exponent - 150)
   Wide size = static_cast<Wide>(mantissa) * weight;
   if (shift >= 0)
     size <<= shift;
