@@ -148,7 +148,6 @@ TEST_CASE("bytes are those of the models that travelled") {
 
 TEST_CASE("FedBN's bytes are less by the norm layers, in the frames as in the models") {
   World world;
-  world.devices.profile = "uniform";
   core::ModelOptions o;
   o.name = "resnet8";
   o.input = {1, 4, 4};
