@@ -13,7 +13,7 @@ using core::Augmenter;
 
 namespace {
 
-constexpr std::int64_t kHeight = 7, kWidth = 6;
+constexpr std::int64_t kHeight = 7, kWidth = 11;  // wide enough that no turned window is another that is not
 
 core::RandomStream numbers(std::uint64_t client = 0) { return {1, core::Purpose::augmentation, {0, client, 0}}; }
 
