@@ -45,6 +45,9 @@ struct BatchNorm {
   float momentum = 0.1f, epsilon = 1e-5f;
 };
 Var batch_norm(Tape& t, Var x, const BatchNorm& norm);
+/// relu(batch_norm(x)) and relu(batch_norm(x) + shortcut) with the same bits, in fewer passes over memory.
+Var batch_norm_relu(Tape& t, Var x, const BatchNorm& norm);
+Var batch_norm_add_relu(Tape& t, Var x, const BatchNorm& norm, Var shortcut);
 /// {batch, channels, ...} over every group of channels of one image.
 Var group_norm(Tape& t, Var x, Var gain, Var bias, std::int64_t groups, float epsilon = 1e-5f);
 /// Over the last dimension, mean and variance.

@@ -2,6 +2,7 @@
 // belongs to a channel with a gain and a bias.
 #include <cmath>
 
+#include "core/ops/moments.h"
 #include "core/train/ops.h"
 
 namespace starling::core {
@@ -10,6 +11,9 @@ namespace {
 /// Values as {outer, channels, inner}.
 struct Layout {
   std::int64_t outer, channels, inner;
+  std::int64_t place(std::int64_t image, std::int64_t channel) const { return (image * channels + channel) * inner; }
+  /// A channel of all images.
+  Runs channel() const { return {outer, inner, channels * inner}; }
 };
 
 Layout image_layout(const Tape& t, Var x) {
@@ -18,64 +22,114 @@ Layout image_layout(const Tape& t, Var x) {
   return {shape[0], shape[1], t.size(x) / (shape[0] * shape[1])};
 }
 
-struct Moments {
-  double mean, variance;
-};
+float* floats(Tape& t, std::int64_t count) { return t.arena().floats(static_cast<std::size_t>(count)); }
 
-/// Of runs of values that lie apart: two passes in double, in order.
-template <class EachRun>
-Moments moments(EachRun each_run, double count) {
-  double sum = 0;
-  each_run([&](const float* p, std::int64_t n) {
-    for (std::int64_t i = 0; i < n; ++i) sum += static_cast<double>(p[i]);
-  });
-  const double mean = sum / count;
-  double squares = 0;
-  each_run([&](const float* p, std::int64_t n) {
-    for (std::int64_t i = 0; i < n; ++i) {
-      const double d = static_cast<double>(p[i]) - mean;
-      squares += d * d;
-    }
-  });
-  return {mean, squares / count};
+float inverse_deviation(double variance, float epsilon) { return static_cast<float>(1 / std::sqrt(variance + static_cast<double>(epsilon))); }
+
+/// body(i) for each i < count of `values` values each.
+template <class Body>
+void share(std::int64_t count, std::int64_t values, Pool& pool, Body body) {
+  const auto range = [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) body(i);
+  };
+  pool.parallel_for(count, std::max<std::int64_t>(1, 16384 / values), std::ref(range));
 }
 
-}  // namespace
+/// What follows a batch norm: nothing, or a relu, before which a shortcut may be added.
+struct After {
+  bool relu;
+  Var shortcut;
+};
 
-Var batch_norm(Tape& t, Var x, const BatchNorm& norm) {
+Var batch_norm_and(Tape& t, Var x, const BatchNorm& norm, const After& after) {
   const Layout l = image_layout(t, x);
+  const Runs runs = l.channel();
   const Var gain = t.parameter(norm.gain), bias = t.parameter(norm.bias);
   const std::span<float> running_mean = t.statistic(norm.running_mean), running_variance = t.statistic(norm.running_variance);
   ensure(t.size(gain) == l.channels && t.size(bias) == l.channels && static_cast<std::int64_t>(running_mean.size()) == l.channels,
          "a batch norm of another number of channels");
-  const bool of_batch = t.training();
-  const Var y = t.make(t.shape(x), t.wants(x) || t.wants(gain));
-  float* means = t.arena().floats(static_cast<std::size_t>(l.channels));
-  float* scales = t.arena().floats(static_cast<std::size_t>(l.channels));  // 1 / standard deviation
+  const bool of_batch = t.training(), with_shortcut = after.shortcut.id >= 0;
+  ensure(!with_shortcut || t.shape(after.shortcut) == t.shape(x), "a shortcut of another shape");
+  const Var y = t.make(t.shape(x), t.wants(x) || t.wants(gain) || (with_shortcut && t.wants(after.shortcut)));
+  const float* more = with_shortcut ? t.value(after.shortcut).data() : nullptr;
+  float *means = floats(t, l.channels), *scales = floats(t, l.channels);  // 1 / standard deviation
   const float* in = t.value(x).data();
   float* out = t.value(y).data();
-  const auto count = static_cast<double>(l.outer * l.inner);
+  const double count = runs.values();
   const float* g = t.value(gain).data();
   const float* b = t.value(bias).data();
-  const auto place = [l](std::int64_t image, std::int64_t channel) { return (image * l.channels + channel) * l.inner; };
-  const auto forward = [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t c = begin; c < end; ++c) {
-      const auto at = static_cast<std::size_t>(c);
-      Moments m{static_cast<double>(running_mean[at]), static_cast<double>(running_variance[at])};
-      if (of_batch) {
-        m = moments([&](auto visit) { for (std::int64_t n = 0; n < l.outer; ++n) visit(in + place(n, c), l.inner); }, count);
-        running_mean[at] += norm.momentum * (static_cast<float>(m.mean) - running_mean[at]);
-        const double unbiased = count > 1 ? m.variance * count / (count - 1) : m.variance;
-        running_variance[at] += norm.momentum * (static_cast<float>(unbiased) - running_variance[at]);
-      }
-      means[c] = static_cast<float>(m.mean);
-      scales[c] = static_cast<float>(1 / std::sqrt(m.variance + static_cast<double>(norm.epsilon)));
-      const float slope = scales[c] * g[c], shift = b[c] - means[c] * slope;
-      for (std::int64_t n = 0; n < l.outer; ++n)
-        for (std::int64_t i = place(n, c); i < place(n, c) + l.inner; ++i) out[i] = in[i] * slope + shift;
+  share(l.channels, l.outer * l.inner, t.pool(), [&](std::int64_t c) {
+    const auto at = static_cast<std::size_t>(c);
+    Moments m{static_cast<double>(running_mean[at]), static_cast<double>(running_variance[at])};
+    if (of_batch) {
+      m = moments(in + l.place(0, c), runs);
+      running_mean[at] += norm.momentum * (static_cast<float>(m.mean) - running_mean[at]);
+      const double unbiased = count > 1 ? m.variance * count / (count - 1) : m.variance;
+      running_variance[at] += norm.momentum * (static_cast<float>(unbiased) - running_variance[at]);
     }
-  };
-  t.pool().parallel_for(l.channels, std::max<std::int64_t>(1, 16384 / (l.outer * l.inner)), std::ref(forward));
+    means[c] = static_cast<float>(m.mean);
+    scales[c] = inverse_deviation(m.variance, norm.epsilon);
+    const float slope = scales[c] * g[c], shift = b[c] - means[c] * slope;
+    const std::int64_t place = l.place(0, c);
+    if (after.relu)
+      scale_shift_relu(in + place, more ? more + place : nullptr, runs, slope, shift, out + place);
+    else
+      scale_and_shift(in + place, runs, slope, shift, out + place);
+  });
+  if (t.wants(y))
+    t.on_backward([=](Tape& tape) {
+      const float* xs = tape.value(x).data();
+      const float* dy = tape.gradient(y).data();
+      const float* gains = tape.value(gain).data();
+      float* dgain = tape.gradient(gain).data();
+      float* dbias = tape.gradient(bias).data();
+      const auto written = [&](Var v) { return v.id >= 0 && tape.wants(v) ? tape.written_gradient(v) : Tape::Written{}; };
+      const Tape::Written to_shortcut = written(after.shortcut), to_x = written(x);
+      share(l.channels, l.outer * l.inner, tape.pool(), [&](std::int64_t c) {
+        const std::int64_t at = l.place(0, c);
+        const Arriving arriving{dy + at, after.relu ? out + at : nullptr};
+        const GradientSums sums = gradient_sums(xs + at, arriving, runs, means[c]);
+        const double scale = static_cast<double>(scales[c]), slope = scale * static_cast<double>(gains[c]);
+        dgain[c] += static_cast<float>(sums.product * scale);
+        dbias[c] += static_cast<float>(sums.dy);
+        if (to_shortcut.values.data()) pass_gradient(arriving, runs, to_shortcut.fresh, to_shortcut.values.data() + at);
+        if (!to_x.values.data()) return;
+        const double share_of_each = of_batch ? slope / count : 0.0;  // the batch's own moments depend on x
+        const InputGradient g_x{means[c], static_cast<float>(slope), static_cast<float>(share_of_each * sums.dy),
+                                static_cast<float>(share_of_each * sums.product * scale * scale)};
+        input_gradient(xs + at, arriving, runs, g_x, to_x.fresh, to_x.values.data() + at);
+      });
+    });
+  return y;
+}
+
+}  // namespace
+
+Var batch_norm(Tape& t, Var x, const BatchNorm& norm) { return batch_norm_and(t, x, norm, {false, {}}); }
+Var batch_norm_relu(Tape& t, Var x, const BatchNorm& norm) { return batch_norm_and(t, x, norm, {true, {}}); }
+Var batch_norm_add_relu(Tape& t, Var x, const BatchNorm& norm, Var shortcut) { return batch_norm_and(t, x, norm, {true, shortcut}); }
+
+Var group_norm(Tape& t, Var x, Var gain, Var bias, std::int64_t groups, float epsilon) {
+  const Layout l = image_layout(t, x);
+  ensure(groups > 0 && l.channels % groups == 0 && t.size(gain) == l.channels && t.size(bias) == l.channels, "groups do not divide the channels");
+  const std::int64_t channels = l.channels / groups, inner = l.inner, size = channels * inner, all = l.outer * groups;
+  const Runs run{1, inner, inner};
+  const Var y = t.make(t.shape(x), t.wants(x) || t.wants(gain));
+  float *means = floats(t, all), *scales = floats(t, all);
+  const float* in = t.value(x).data();
+  float* out = t.value(y).data();
+  const float* g = t.value(gain).data();
+  const float* b = t.value(bias).data();
+  share(all, size, t.pool(), [&](std::int64_t k) {
+    const Moments m = moments(in + k * size, {1, size, size});
+    means[k] = static_cast<float>(m.mean);
+    scales[k] = inverse_deviation(m.variance, epsilon);
+    for (std::int64_t i = 0; i < channels; ++i) {
+      const std::int64_t c = k % groups * channels + i, at = k * size + i * inner;
+      const float slope = scales[k] * g[c];
+      scale_and_shift(in + at, run, slope, b[c] - means[k] * slope, out + at);
+    }
+  });
   if (t.wants(y))
     t.on_backward([=](Tape& tape) {
       const float* xs = tape.value(x).data();
@@ -84,58 +138,50 @@ Var batch_norm(Tape& t, Var x, const BatchNorm& norm) {
       float* dgain = tape.gradient(gain).data();
       float* dbias = tape.gradient(bias).data();
       float* dx = tape.wants(x) ? tape.gradient(x).data() : nullptr;
-      const auto backward = [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t c = begin; c < end; ++c) {
-          double sum = 0, product = 0;  // of dy, and of dy with the normalised x
-          const double mean = static_cast<double>(means[c]), scale = static_cast<double>(scales[c]);
-          for (std::int64_t n = 0; n < l.outer; ++n)
-            for (std::int64_t i = place(n, c); i < place(n, c) + l.inner; ++i) {
-              sum += static_cast<double>(dy[i]);
-              product += static_cast<double>(dy[i]) * (static_cast<double>(xs[i]) - mean);
-            }
-          product *= scale;
-          dgain[c] += static_cast<float>(product);
-          dbias[c] += static_cast<float>(sum);
-          if (!dx) continue;
-          const float slope = scales[c] * gains[c];
-          const float centre = of_batch ? static_cast<float>(sum / count) : 0.0f;
-          const float lean = of_batch ? static_cast<float>(product * scale / count) : 0.0f;
-          for (std::int64_t n = 0; n < l.outer; ++n)
-            for (std::int64_t i = place(n, c); i < place(n, c) + l.inner; ++i) dx[i] += slope * (dy[i] - centre - lean * (xs[i] - means[c]));
+      const Arena::Mark mark = tape.arena().mark();
+      double* sums = tape.arena().doubles(static_cast<std::size_t>(2 * l.outer * l.channels));  // of each channel of each image
+      share(all, size, tape.pool(), [&](std::int64_t k) {
+        double sum = 0, product = 0;
+        const double scale = static_cast<double>(scales[k]);
+        for (std::int64_t i = 0; i < channels; ++i) {
+          const GradientSums part = gradient_sums(xs + k * size + i * inner, {dy + k * size + i * inner, nullptr}, run, means[k]);
+          const auto slope = static_cast<double>(gains[k % groups * channels + i]);
+          sum += slope * part.dy;
+          product += slope * part.product;
+          sums[2 * (k * channels + i)] = part.dy;
+          sums[2 * (k * channels + i) + 1] = part.product * scale;
         }
-      };
-      tape.pool().parallel_for(l.channels, std::max<std::int64_t>(1, 16384 / (l.outer * l.inner)), std::ref(backward));
+        const double share_of_each = scale / static_cast<double>(size);
+        for (std::int64_t i = 0; dx && i < channels; ++i) {
+          const InputGradient to_x{means[k], scales[k] * gains[k % groups * channels + i], static_cast<float>(share_of_each * sum),
+                                   static_cast<float>(share_of_each * product * scale * scale)};
+          input_gradient(xs + k * size + i * inner, {dy + k * size + i * inner, nullptr}, run, to_x, false, dx + k * size + i * inner);
+        }
+      });
+      for (std::int64_t i = 0; i < l.outer * l.channels; ++i) {
+        dbias[i % l.channels] += static_cast<float>(sums[2 * i]);
+        dgain[i % l.channels] += static_cast<float>(sums[2 * i + 1]);
+      }
+      tape.arena().release(mark);
     });
   return y;
 }
 
-namespace {
-
-/// Groups of `size` neighbours share their moments; value i of a group has gain and bias number channel(group, i).
-template <class Channel>
-Var neighbour_norm(Tape& t, Var x, Var gain, Var bias, std::int64_t size, float epsilon, Channel channel) {
-  const std::int64_t groups = t.size(x) / size;
+Var layer_norm(Tape& t, Var x, Var gain, Var bias, float epsilon) {
+  const std::int64_t size = t.shape(x).back(), rows = t.size(x) / size;
+  ensure(t.size(gain) == size && t.size(bias) == size, "a layer norm of another width");
   const Var y = t.make(t.shape(x), t.wants(x) || t.wants(gain));
-  float* means = t.arena().floats(static_cast<std::size_t>(groups));
-  float* scales = t.arena().floats(static_cast<std::size_t>(groups));
+  float *means = floats(t, rows), *scales = floats(t, rows);
   const float* in = t.value(x).data();
   float* out = t.value(y).data();
   const float* g = t.value(gain).data();
   const float* b = t.value(bias).data();
-  const auto count = static_cast<double>(size);
-  const auto forward = [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t k = begin; k < end; ++k) {
-      const float* from = in + k * size;
-      const Moments m = moments([&](auto visit) { visit(from, size); }, count);
-      means[k] = static_cast<float>(m.mean);
-      scales[k] = static_cast<float>(1 / std::sqrt(m.variance + static_cast<double>(epsilon)));
-      for (std::int64_t i = 0; i < size; ++i) {
-        const std::int64_t c = channel(k, i);
-        out[k * size + i] = (from[i] - means[k]) * scales[k] * g[c] + b[c];
-      }
-    }
-  };
-  t.pool().parallel_for(groups, std::max<std::int64_t>(1, 16384 / size), std::ref(forward));
+  share(rows, size, t.pool(), [&](std::int64_t k) {
+    const Moments m = moments(in + k * size, {1, size, size});
+    means[k] = static_cast<float>(m.mean);
+    scales[k] = inverse_deviation(m.variance, epsilon);
+    normalise_row(in + k * size, {size, means[k], scales[k]}, g, b, out + k * size);
+  });
   if (t.wants(y))
     t.on_backward([=](Tape& tape) {
       const float* xs = tape.value(x).data();
@@ -143,49 +189,19 @@ Var neighbour_norm(Tape& t, Var x, Var gain, Var bias, std::int64_t size, float 
       const float* gains = tape.value(gain).data();
       float* dgain = tape.gradient(gain).data();
       float* dbias = tape.gradient(bias).data();
-      // One thread: every group adds to the same gains.
-      for (std::int64_t k = 0; k < groups; ++k)
-        for (std::int64_t i = 0; i < size; ++i) {
-          const std::int64_t at = k * size + i, c = channel(k, i);
-          dgain[c] += dy[at] * (xs[at] - means[k]) * scales[k];
-          dbias[c] += dy[at];
-        }
+      // One thread: every row adds to the same gains.
+      for (std::int64_t k = 0; k < rows; ++k) row_gain_gradient(xs + k * size, dy + k * size, {size, means[k], scales[k]}, dgain, dbias);
       if (!tape.wants(x)) return;
       float* dx = tape.gradient(x).data();
-      const auto backward = [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t k = begin; k < end; ++k) {
-          double sum = 0, product = 0;
-          for (std::int64_t i = 0; i < size; ++i) {
-            const double d = static_cast<double>(dy[k * size + i] * gains[channel(k, i)]);
-            sum += d;
-            product += d * static_cast<double>((xs[k * size + i] - means[k]) * scales[k]);
-          }
-          const float centre = static_cast<float>(sum / count), lean = static_cast<float>(product / count);
-          for (std::int64_t i = 0; i < size; ++i) {
-            const std::int64_t at = k * size + i;
-            dx[at] += scales[k] * (dy[at] * gains[channel(k, i)] - centre - lean * (xs[at] - means[k]) * scales[k]);
-          }
-        }
-      };
-      tape.pool().parallel_for(groups, std::max<std::int64_t>(1, 16384 / size), std::ref(backward));
+      share(rows, size, tape.pool(), [&](std::int64_t k) {
+        const Row row{size, means[k], scales[k]};
+        const GradientSums sums = row_gradient_sums(xs + k * size, dy + k * size, row, gains);
+        const double scale = static_cast<double>(scales[k]), share_of_each = scale / static_cast<double>(size);
+        row_input_gradient(xs + k * size, dy + k * size, row, gains, static_cast<float>(share_of_each * sums.dy),
+                           static_cast<float>(share_of_each * sums.product * scale * scale), dx + k * size);
+      });
     });
   return y;
-}
-
-}  // namespace
-
-Var group_norm(Tape& t, Var x, Var gain, Var bias, std::int64_t groups, float epsilon) {
-  const Layout l = image_layout(t, x);
-  ensure(groups > 0 && l.channels % groups == 0 && t.size(gain) == l.channels && t.size(bias) == l.channels, "groups do not divide the channels");
-  const std::int64_t channels = l.channels / groups, inner = l.inner;
-  return neighbour_norm(t, x, gain, bias, channels * inner, epsilon,
-                        [=](std::int64_t k, std::int64_t i) { return k % groups * channels + i / inner; });
-}
-
-Var layer_norm(Tape& t, Var x, Var gain, Var bias, float epsilon) {
-  const std::int64_t size = t.shape(x).back();
-  ensure(t.size(gain) == size && t.size(bias) == size, "a layer norm of another width");
-  return neighbour_norm(t, x, gain, bias, size, epsilon, [](std::int64_t, std::int64_t i) { return i; });
 }
 
 }  // namespace starling::core

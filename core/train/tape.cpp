@@ -54,12 +54,17 @@ std::span<float> Tape::statistic(std::size_t index) {
 }
 
 std::span<float> Tape::gradient(Var v) {
+  const Written g = written_gradient(v);
+  if (g.fresh) std::fill(g.values.begin(), g.values.end(), 0.0f);
+  return g.values;
+}
+
+Tape::Written Tape::written_gradient(Var v) {
   Node& n = node(v);
-  if (!n.gradient) {
-    n.gradient = arena_.floats(static_cast<std::size_t>(n.size));
-    std::fill(n.gradient, n.gradient + n.size, 0.0f);
-  }
-  return {n.gradient, static_cast<std::size_t>(n.size)};
+  const auto size = static_cast<std::size_t>(n.size);
+  const bool fresh = n.gradient == nullptr;
+  if (fresh) n.gradient = arena_.floats(size);
+  return {{n.gradient, size}, fresh};
 }
 
 void Tape::backward(Var loss) {

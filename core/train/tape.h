@@ -48,6 +48,12 @@ class Tape {
   std::span<const float> value(Var v) const { return {node(v).value, static_cast<std::size_t>(node(v).size)}; }
   /// To be added to; zeros at first.
   std::span<float> gradient(Var v);
+  /// The same for operations that write every value: while it is `fresh` they set it, so that no zeros are needed.
+  struct Written {
+    std::span<float> values;
+    bool fresh;
+  };
+  Written written_gradient(Var v);
   bool wants(Var v) const { return node(v).wants; }
 
   /// Seeds the gradient of the scalar `loss` with one and walks back.

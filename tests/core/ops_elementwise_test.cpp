@@ -1,8 +1,6 @@
 // Norms, rotary embedding and SwiGLU against plain versions, with the same bits on every instruction set.
-#include <bit>
 #include <cmath>
 #include <limits>
-#include <string>
 #include <vector>
 
 #include <doctest/doctest.h>
@@ -12,30 +10,12 @@
 #include "core/ops/swiglu.h"
 #include "tests/oracle/lanes.h"
 #include "tests/oracle/random.h"
-#include "tests/oracle/targets.h"
+#include "tests/oracle/same_bits.h"
 
 using namespace starling::core;
 using namespace starling::tests;
 
 namespace {
-
-/// Runs `compute` on every target with FMA and checks that all give the same bits; returns them.
-template <class Compute>
-std::vector<float> same_on_all_targets(const Compute& compute) {
-  std::vector<float> first;
-  for (const std::int64_t target : all_targets()) {
-    if (!has_fma(target)) continue;
-    const OnlyTargets only(target);
-    const std::vector<float> result = compute();
-    if (first.empty()) first = result;
-    CAPTURE(std::string(hwy::TargetName(target)));
-    CHECK(std::vector<std::uint32_t>(reinterpret_cast<const std::uint32_t*>(result.data()),
-                                     reinterpret_cast<const std::uint32_t*>(result.data()) + result.size()) ==
-          std::vector<std::uint32_t>(reinterpret_cast<const std::uint32_t*>(first.data()),
-                                     reinterpret_cast<const std::uint32_t*>(first.data()) + first.size()));
-  }
-  return first.empty() ? compute() : first;
-}
 
 std::vector<float> silu_of(const std::vector<float>& x, int threads = 1) {
   Pool pool(threads);

@@ -59,6 +59,35 @@ TEST_CASE("batch norm keeps running statistics in training and uses them otherwi
   CHECK(p.value(mean)[0] == doctest::Approx(0.45));
 }
 
+TEST_CASE("a batch norm with its relu and shortcut in one has the bits of the three operations") {
+  tests::Model m;
+  const auto x = m.add("x", {3, 5, 4, 3}), other = m.add("other", {3, 5, 4, 3}), gain = m.add("gain", {5}), bias = m.add("bias", {5});
+  const auto mean = m.add("mean", {5}, 0, core::Part::statistic), variance = m.add("variance", {5}, 0, core::Part::statistic);
+  const core::BatchNorm norm{gain, bias, mean, variance};
+  for (const bool with_shortcut : {false, true}) {
+    const auto run = [&](bool one) {
+      auto p = m.parameters();
+      core::Pool pool(2);
+      Tape t(pool, true, true);
+      t.begin(p);
+      p.clear_gradients();
+      // Neither x nor the shortcut is a parameter, so that their gradients begin with the norm; the shortcut is used twice.
+      const Var in = activate(t, Activation::tanh, t.parameter(x)), shortcut = activate(t, Activation::tanh, t.parameter(other));
+      Var y{};
+      if (one)
+        y = with_shortcut ? batch_norm_add_relu(t, in, norm, shortcut) : batch_norm_relu(t, in, norm);
+      else
+        y = activate(t, Activation::relu, with_shortcut ? add(t, batch_norm(t, in, norm), shortcut) : batch_norm(t, in, norm));
+      const Var loss = along(t, add(t, y, shortcut));
+      t.backward(loss);
+      std::vector<float> all = p.gradients;
+      all.insert(all.end(), t.value(y).begin(), t.value(y).end());
+      return all;
+    };
+    CHECK(run(true) == run(false));
+  }
+}
+
 TEST_CASE("recurrent layers have the right gradients, and the values of their equations") {
   for (const std::int64_t gates : {4, 3}) {
     CAPTURE(gates);

@@ -10,11 +10,11 @@ class ResNet final : public TrainableModel {
   ResNet(const ModelOptions& o, std::int64_t n) : ResNet(o, n, std::make_shared<ParameterLayout>()) {}
 
   Var logits(Tape& t, const Batch& batch) const override {
-    Var x = relu(t, bn_(t, conv_(t, images(t, batch, input_))));
+    Var x = batch_norm_relu(t, conv_(t, images(t, batch, input_)), bn_.norm);
     for (const Block& block : blocks_) {
-      const Var inner = block.bn2(t, block.conv2(t, relu(t, block.bn1(t, block.conv1(t, x)))));
+      const Var inner = block.conv2(t, batch_norm_relu(t, block.conv1(t, x), block.bn1.norm));
       const Var shortcut = block.extra > 0 ? subsample(t, x, 2, block.extra) : x;
-      x = relu(t, add(t, inner, shortcut));
+      x = batch_norm_add_relu(t, inner, block.bn2.norm, shortcut);
     }
     return linear_(t, global_average_pool(t, x));
   }
@@ -46,8 +46,6 @@ class ResNet final : public TrainableModel {
       }
     linear_ = {*layout, "linear", channels, o.classes};
   }
-
-  static Var relu(Tape& t, Var x) { return activate(t, Activation::relu, x); }
 
   Shape input_;
   ConvLayer conv_;
