@@ -16,7 +16,7 @@ constexpr float kWholeFrom = 0x1p-30f, kWholeBelow = 0x1p10f;
 __extension__ using Wide = __int128;
 
 /// Without its sign: ordered as the sizes are, and beyond all of them where the value is not finite.
-inline std::uint32_t size_bits(float value) { return std::bit_cast<std::uint32_t>(value) & 0x7fffffff; }
+inline std::int32_t size_bits(float value) { return std::bit_cast<std::int32_t>(value) & 0x7fffffff; }
 
 /// value * 2^kValueBits * weight, rounded to the nearest whole number; a finite value below kValueMax.
 inline Wide product(float value, std::int64_t weight) {
@@ -36,9 +36,9 @@ inline Wide product(float value, std::int64_t weight) {
 
 /// The same, at once where the value is a whole number of units that fits 64 bits, as nearly all are.
 inline Wide quick_product(float value, std::int64_t weight) {
-  constexpr std::uint32_t kFrom = std::bit_cast<std::uint32_t>(kWholeFrom), kBelow = std::bit_cast<std::uint32_t>(kWholeBelow);
-  const std::uint32_t size = size_bits(value);
-  if (size - kFrom < kBelow - kFrom || size == 0) [[likely]]
+  constexpr auto kFrom = std::bit_cast<std::int32_t>(kWholeFrom), kBelow = std::bit_cast<std::int32_t>(kWholeBelow);
+  const std::int32_t size = size_bits(value);
+  if ((size >= kFrom && size < kBelow) || size == 0) [[likely]]
     return static_cast<Wide>(static_cast<std::int64_t>(value * kUnits)) * weight;
   return product(value, weight);
 }
@@ -53,7 +53,7 @@ void ExactSum::clear() {
 void ExactSum::add(std::span<const float> values, double weight) {
   core::check(values.size() == sums_.size(), core::Kind::malformed, "an update of {} values, expected {}", values.size(), sums_.size());
   core::check(weight >= 0 && weight < kWeightMax, core::Kind::malformed, "an update of weight {}, expected 0 to {}", weight, kWeightMax);
-  std::uint32_t largest = 0;
+  std::int32_t largest = 0;
   for (const float v : values) largest = std::max(largest, size_bits(v));
   if (largest >= size_bits(static_cast<float>(kValueMax))) {
     const auto bad = std::find_if(values.begin(), values.end(), [&](float v) { return size_bits(v) == largest; });

@@ -5,8 +5,10 @@
 #include <condition_variable>
 #include <deque>
 #include <exception>
+#include <map>
 #include <mutex>
 #include <thread>
+#include <unordered_map>
 
 #include "core/error.h"
 #include "federated/workplace.h"
@@ -61,7 +63,9 @@ class LocalWorkplace final : public Workplace {
 
   void begin(const Assign& task, Seconds due) override {
     const std::lock_guard lock(mutex_);
-    Entry& entry = tasks_.emplace_hint(tasks_.end(), task.task, Entry{task, due, Stage::waiting, {}, {}})->second;
+    Entry& entry = tasks_[task.task];
+    entry.task = task;
+    entry.due = due;
     waiting_.emplace(std::pair{due, task.task}, &entry);
     if (idle_ > 0 && has_room()) work_.notify_one();
   }
@@ -115,8 +119,8 @@ class LocalWorkplace final : public Workplace {
   enum class Stage { waiting, training, done, released };
   struct Entry {
     Assign task;
-    Seconds due;
-    Stage stage;
+    Seconds due = 0;
+    Stage stage = Stage::waiting;
     Trained result;
     ClientState state;
   };
@@ -125,7 +129,7 @@ class LocalWorkplace final : public Workplace {
 
   bool has_room() const { return done_.size() + running_ < results_max_; }
 
-  void forget(std::map<TaskId, Entry>::iterator task) {
+  void forget(std::unordered_map<TaskId, Entry>::iterator task) {
     if (task->second.stage == Stage::done) std::erase(done_, task->first);
     tasks_.erase(task);
     // Helpers that had no room sleep until there is plenty, so that they are not woken for every task.
@@ -243,7 +247,7 @@ class LocalWorkplace final : public Workplace {
   Hands caller_;
   std::mutex mutex_;
   std::condition_variable work_, done_changed_;  // for helpers; for the caller
-  std::map<TaskId, Entry> tasks_;
+  std::unordered_map<TaskId, Entry> tasks_;
   std::map<std::pair<Seconds, TaskId>, Entry*> waiting_;
   std::deque<TaskId> done_;              // in the order in which they were done
   std::map<TaskId, ClientState> kept_;   // of tasks fetched, until commit or release

@@ -24,7 +24,7 @@ void VirtualTimeline::begin(const federated::Assign& a) {
   }
   const Task task{{due.at, next_++, false, a.task}, due.fails};
   events_.insert(task.end);
-  tasks_.emplace_hint(tasks_.end(), a.task, task);
+  tasks_.emplace(a.task, task);
   if (!task.fails) workplace_.begin(a, due.at);
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <set>
+#include <unordered_map>
 
 #include "federated/run.h"
 #include "sim/devices.h"
@@ -52,7 +53,7 @@ class VirtualTimeline final : public federated::Timeline {
   federated::Seconds now_ = 0;
   std::int64_t next_ = 0;
   std::set<Moment> events_;
-  std::map<federated::TaskId, Task> tasks_;
+  std::unordered_map<federated::TaskId, Task> tasks_;
   std::map<federated::TaskId, federated::Due> resumed_;
 };
 
