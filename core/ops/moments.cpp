@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <hwy/cache_control.h>
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "core/ops/moments.cpp"
 #include <hwy/foreach_target.h>
@@ -36,14 +38,20 @@ HWY_INLINE double sum_lanes(const Lanes& a) {
 }
 
 /// body(i, load, live) for the i-th vector of each sixteen places: load(p) gives the values there as doubles, with
-/// zeros for those beyond the end, which live() keeps zero.
+/// zeros for those beyond the end, which live() keeps zero. What lies `next` values further is asked for early: the runs
+/// of a channel are too short for the processor to guess the next one.
 template <class Body>
-HWY_INLINE void each_double(std::int64_t length, Body body) {
+HWY_INLINE void each_double(std::int64_t length, std::int64_t next, Body body) {
   const auto n = static_cast<std::size_t>(length);
   std::size_t k = 0;
   for (; k + kVirtual <= n; k += kVirtual)
     for (std::size_t i = 0; i < kDoubleVectors; ++i)
-      body(i, [&](const float* p) { return hn::PromoteTo(DD(), hn::LoadU(DH(), p + k + i * kDoubles)); }, [](VD v) { return v; });
+      body(i,
+           [&](const float* p) {
+             if (i == 0) hwy::Prefetch(p + static_cast<std::int64_t>(k) + next);
+             return hn::PromoteTo(DD(), hn::LoadU(DH(), p + k + i * kDoubles));
+           },
+           [](VD v) { return v; });
   const std::size_t rest = n - k;
   for (std::size_t i = 0; i * kDoubles < rest; ++i) {
     const std::size_t left = std::min(rest - i * kDoubles, kDoubles);
@@ -59,11 +67,11 @@ HWY_INLINE void each_double(std::int64_t length, Body body) {
 Moments moments_of(const float* x, const Runs& runs) {
   Lanes sum = zero_lanes(), squares = zero_lanes();
   for (std::int64_t r = 0; r < runs.count; ++r)
-    each_double(runs.length, [&](std::size_t i, auto load, auto) { sum.part[i] = hn::Add(sum.part[i], load(x + r * runs.stride)); });
+    each_double(runs.length, runs.stride, [&](std::size_t i, auto load, auto) { sum.part[i] = hn::Add(sum.part[i], load(x + r * runs.stride)); });
   const double mean = sum_lanes(sum) / runs.values();
   const VD centre = hn::Set(DD(), mean);
   for (std::int64_t r = 0; r < runs.count; ++r)
-    each_double(runs.length, [&](std::size_t i, auto load, auto live) {
+    each_double(runs.length, runs.stride, [&](std::size_t i, auto load, auto live) {
       const VD d = live(hn::Sub(load(x + r * runs.stride), centre));
       squares.part[i] = hn::MulAdd(d, d, squares.part[i]);
     });
@@ -107,7 +115,7 @@ GradientSums gradient_sums_of(const float* x, const Arriving& arriving, const Ru
   const VD centre = hn::Set(DD(), static_cast<double>(mean));
   with_arriving(DD(), arriving, [&](auto gradient) {
     for (std::int64_t r = 0; r < runs.count; ++r)
-      each_double(runs.length, [&](std::size_t i, auto load, auto) {
+      each_double(runs.length, runs.stride, [&](std::size_t i, auto load, auto) {
         const VD d = gradient(load, r * runs.stride);
         sum.part[i] = hn::Add(sum.part[i], d);
         product.part[i] = hn::MulAdd(d, hn::Sub(load(x + r * runs.stride), centre), product.part[i]);
@@ -153,7 +161,7 @@ void normalise_row_of(const float* x, const Row& row, const float* gain, const f
 GradientSums row_gradient_sums_of(const float* x, const float* dy, const Row& row, const float* gain) {
   Lanes sum = zero_lanes(), product = zero_lanes();
   const VD centre = hn::Set(DD(), static_cast<double>(row.mean));
-  each_double(row.size, [&](std::size_t i, auto load, auto) {
+  each_double(row.size, row.size, [&](std::size_t i, auto load, auto) {
     const VD d = hn::Mul(load(dy), load(gain));
     sum.part[i] = hn::Add(sum.part[i], d);
     product.part[i] = hn::MulAdd(d, hn::Sub(load(x), centre), product.part[i]);

@@ -13,6 +13,7 @@
 #include <hwy/foreach_target.h>
 
 #include "core/ops/panels.h"
+#include "core/ops/vectors.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace starling::core::HWY_NAMESPACE {
@@ -30,24 +31,25 @@ HWY_INLINE void pack_columns(const float* from, std::int64_t stride, std::int64_
   }
 }
 
-/// sum += columns [0, width) of the rows of a, one after the other.
-HWY_INLINE void add_rows_to(const float* a, std::int64_t stride, std::int64_t depth, std::int64_t width, float* HWY_RESTRICT sum) {
-  std::int64_t j = 0;
-  for (; j + static_cast<std::int64_t>(kVirtual) <= width; j += static_cast<std::int64_t>(kVirtual)) {
-    V16 total = load16(sum + j);
-    for (std::int64_t k = 0; k < depth; ++k) {
-      const V16 row = load16(a + k * stride + j);
-      for (std::size_t i = 0; i < kVectors; ++i) total.part[i] = hn::Add(total.part[i], row.part[i]);
-    }
-    store16(total, sum + j);
+constexpr auto kHigh = static_cast<std::int64_t>(kPanelRows);
+/// Tiles lie a cache line more than a multiple of 4 KiB apart, so that a row's parts do not evict each other.
+constexpr std::int64_t kTile = kOuterDepth * kHigh + 16;
+
+/// Columns [0, width) of `depth` rows as tiles of kHigh columns, read row by row; each row is added to `sum` unless null.
+HWY_INLINE void pack_tiles(const float* a, std::int64_t stride, std::int64_t depth, std::int64_t width, float* tiles, float* sum) {
+  const std::int64_t whole = width / kHigh * kHigh;
+  for (std::int64_t k = 0; k < depth; ++k, a += stride) {
+    float* to = tiles + k * kHigh;
+    for (std::int64_t j = 0; j < whole; j += kHigh, to += kTile) std::memcpy(to, a + j, kHigh * sizeof(float));
+    if (whole < width) pack_columns<kHigh>(a + whole, stride, 1, width - whole, to);
+    if (sum)
+      each_vector(static_cast<std::size_t>(width), [&](std::size_t i, auto n) { store_some(hn::Add(load_some(sum + i, n), load_some(a + i, n)), sum + i, n); });
   }
-  for (; j < width; ++j)
-    for (std::int64_t k = 0; k < depth; ++k) sum[j] += a[k * stride + j];
 }
 
 /// The part of rows [first, first + depth) of a in one sum, for rows [begin, end) of c. tiles: a's packed columns.
 void outer_block(const OuterSum& sum, std::int64_t first, std::int64_t depth, std::int64_t begin, std::int64_t end, const float* tiles, float* panel) {
-  constexpr auto kHigh = static_cast<std::int64_t>(kPanelRows), kWide = static_cast<std::int64_t>(kPanelColumns);
+  constexpr auto kWide = static_cast<std::int64_t>(kPanelColumns);
   const std::int64_t skipped = std::min(depth, std::max<std::int64_t>(0, sum.late - first));  // rows that meet zeros
   const std::int64_t rest = depth - skipped;
   for (std::int64_t column = 0; column < sum.columns && rest > 0; column += kWide) {
@@ -56,7 +58,7 @@ void outer_block(const OuterSum& sum, std::int64_t first, std::int64_t depth, st
     for (std::int64_t row = begin; row < end; row += kHigh) {
       float* c = sum.c + row * sum.columns + column;
       const auto stride = static_cast<std::size_t>(sum.columns);
-      panel_tile(static_cast<std::size_t>(std::min(kHigh, end - row)), Together{tiles + (row - begin) * depth + skipped * kHigh}, panel,
+      panel_tile(static_cast<std::size_t>(std::min(kHigh, end - row)), Together{tiles + (row - begin) / kHigh * kTile + skipped * kHigh}, panel,
                  static_cast<std::size_t>(rest), Begin{c, stride}, static_cast<std::size_t>(width), c, stride);
     }
   }
@@ -64,17 +66,13 @@ void outer_block(const OuterSum& sum, std::int64_t first, std::int64_t depth, st
 
 /// Rows [begin, end) of every c, that is these columns of a.
 void outer_rows(const OuterJob& job, std::int64_t begin, std::int64_t end) {
-  constexpr auto kHigh = static_cast<std::int64_t>(kPanelRows);
   thread_local std::vector<float> panel, tiles;
   panel.resize(static_cast<std::size_t>(kOuterDepth) * kPanelColumns);
-  tiles.resize(static_cast<std::size_t>(kOuterDepth) * (static_cast<std::size_t>(kOuterColumns) + kPanelRows));
+  tiles.resize(static_cast<std::size_t>((kOuterColumns / kHigh + 1) * kTile));
   for (std::int64_t first = 0; first < job.rows; first += kOuterDepth)
     for (std::int64_t from = begin; from < end; from += kOuterColumns) {
       const std::int64_t depth = std::min(kOuterDepth, job.rows - first), to = std::min(end, from + kOuterColumns);
-      const float* a = job.a + first * job.columns;
-      for (std::int64_t row = from; row < to && !job.sums.empty(); row += kHigh)
-        pack_columns<kHigh>(a + row, job.columns, depth, std::min(kHigh, to - row), tiles.data() + (row - from) * depth);
-      if (job.a_sum) add_rows_to(a + from, job.columns, depth, to - from, job.a_sum + from);
+      pack_tiles(job.a + first * job.columns + from, job.columns, depth, to - from, tiles.data(), job.a_sum ? job.a_sum + from : nullptr);
       for (const OuterSum& sum : job.sums) outer_block(sum, first, depth, from, to, tiles.data(), panel.data());
     }
 }
