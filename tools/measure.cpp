@@ -28,7 +28,7 @@ namespace {
 using core::Kind;
 using Clock = std::chrono::steady_clock;
 
-std::string first_line(const std::string& path) {
+std::string first_line_of(const std::string& path) {
   std::ifstream file(path);
   std::string line;
   std::getline(file, line);
@@ -54,12 +54,12 @@ std::uint64_t meminfo_bytes(const std::string& key) {
 /// CPU seconds per second that the control group (version 2, else 1) grants; nullopt: no limit.
 std::optional<double> quota_cores() {
   std::string quota, period;
-  std::istringstream v2(first_line("/sys/fs/cgroup/cpu.max"));
+  std::istringstream v2(first_line_of("/sys/fs/cgroup/cpu.max"));
   if (v2 >> quota >> period) {
     if (quota == "max") return std::nullopt;
   } else {
-    quota = first_line("/sys/fs/cgroup/cpu/cpu.cfs_quota_us");
-    period = first_line("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
+    quota = first_line_of("/sys/fs/cgroup/cpu/cpu.cfs_quota_us");
+    period = first_line_of("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
   }
   const double q = std::strtod(quota.c_str(), nullptr), p = std::strtod(period.c_str(), nullptr);
   return q > 0 && p > 0 ? std::optional(q / p) : std::nullopt;
@@ -67,7 +67,7 @@ std::optional<double> quota_cores() {
 
 std::uint64_t memory_limit_bytes() {
   for (const char* path : {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
-    const std::uint64_t bytes = std::strtoull(first_line(path).c_str(), nullptr, 10);
+    const std::uint64_t bytes = std::strtoull(first_line_of(path).c_str(), nullptr, 10);
     if (bytes > 0) return bytes;
   }
   return UINT64_MAX;

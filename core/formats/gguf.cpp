@@ -13,7 +13,7 @@ namespace {
 constexpr std::uint64_t kKeyBytesMax = 65535;
 constexpr std::uint64_t kArrayMax = std::uint64_t{1} << 28;
 constexpr std::uint64_t kStringMax = std::uint64_t{1} << 30;
-constexpr std::uint32_t kDimensionsMax = 4;
+constexpr std::uint32_t kGgufDimensionsMax = 4;
 // The least that a key with its value (an empty key, a bool) and a tensor info take, to bound the counts.
 constexpr std::uint64_t kKeyBytesMin = 8 + 4 + 1, kTensorBytesMin = 8 + 4 + 4 + 8;
 
@@ -172,8 +172,8 @@ GgufTensor read_tensor_info(Reader& reader, std::uint64_t index) {
   GgufTensor tensor;
   tensor.name = read_string(reader, fmt::format("name of tensor {}", index), kKeyBytesMax);
   const auto dimensions = reader.number<std::uint32_t>(tensor.name);
-  reader.require(dimensions <= kDimensionsMax, tensor.name, "{} dimensions, at most {} allowed", dimensions,
-                 kDimensionsMax);
+  reader.require(dimensions <= kGgufDimensionsMax, tensor.name, "{} dimensions, at most {} allowed", dimensions,
+                 kGgufDimensionsMax);
   for (std::uint32_t i = 0; i < dimensions; ++i) {
     const auto size = reader.number<std::int64_t>(tensor.name);
     reader.require(size >= 0, tensor.name, "dimension {} is {}", i, size);

@@ -10,7 +10,7 @@ namespace starling::core {
 namespace {
 
 constexpr std::uint64_t kHeaderMax = 100'000'000;
-constexpr std::size_t kDimensionsMax = 8;
+constexpr std::size_t kSafetensorsDimensionsMax = 8;
 
 struct Dtype {
   std::string_view name;
@@ -52,7 +52,7 @@ SafetensorsEntry read_entry(const std::string& name, const nlohmann::json& value
   entry.name = name;
   entry.dtype = fields.required_text("dtype");
   const nlohmann::json& shape = fields.list("shape");
-  fields.require(fields.find("shape") && shape.size() <= kDimensionsMax, "shape", "is missing or too long");
+  fields.require(fields.find("shape") && shape.size() <= kSafetensorsDimensionsMax, "shape", "is missing or too long");
   for (const auto& size : shape) entry.shape.push_back(static_cast<std::int64_t>(unsigned_of(size, fields, "shape")));
   const nlohmann::json& offsets = fields.list("data_offsets");
   fields.require(offsets.size() == 2, "data_offsets", "is not [begin, end]");

@@ -24,7 +24,7 @@ constexpr std::array kStorages{
 };
 constexpr std::string_view kTensor = "torch._utils _rebuild_tensor", kTensor2 = "torch._utils _rebuild_tensor_v2",
                            kParameter = "torch._utils _rebuild_parameter", kSize = "torch Size";
-constexpr std::size_t kDimensionsMax = 8, kDepthMax = 16, kVisitsMax = 1 << 18, kNameMax = 256;
+constexpr std::size_t kPickleDimensionsMax = 8, kDepthMax = 16, kVisitsMax = 1 << 18, kNameMax = 256;
 
 /// PROTO 2, LONG1 0x1950a86a20f9469cfc6c, STOP.
 constexpr std::array<unsigned char, 15> kMagic{0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, '.'};
@@ -161,7 +161,7 @@ class Checkpoint {
     if (value->kind == Value::call && object_.at(value->items[0]).text == kSize && arguments(*value).size() == 1) value = &object_.at(arguments(*value)[0]);
     const std::vector<PickleRef> single{ref};
     const std::vector<PickleRef>& items = value->kind == Value::integer ? single : value->items;
-    if ((value->kind != Value::tuple && value->kind != Value::integer) || items.size() > kDimensionsMax) malformed("tensor {}: its sizes are no tuple of up to {}", name, kDimensionsMax);
+    if ((value->kind != Value::tuple && value->kind != Value::integer) || items.size() > kPickleDimensionsMax) malformed("tensor {}: its sizes are no tuple of up to {}", name, kPickleDimensionsMax);
     Shape result;
     for (const PickleRef item : items) {
       if (object_.at(item).kind != Value::integer || object_.at(item).integer < 0) malformed("tensor {}: a size, stride or offset is no size", name);

@@ -22,8 +22,6 @@ Layout image_layout(const Tape& t, Var x) {
   return {shape[0], shape[1], t.size(x) / (shape[0] * shape[1])};
 }
 
-float* floats(Tape& t, std::int64_t count) { return t.arena().floats(static_cast<std::size_t>(count)); }
-
 float inverse_deviation(double variance, float epsilon) { return static_cast<float>(1 / std::sqrt(variance + static_cast<double>(epsilon))); }
 
 /// body(i) for each i < count of `values` values each.
@@ -52,7 +50,7 @@ Var batch_norm_and(Tape& t, Var x, const BatchNorm& norm, const After& after) {
   ensure(!with_shortcut || t.shape(after.shortcut) == t.shape(x), "a shortcut of another shape");
   const Var y = t.make(t.shape(x), t.wants(x) || t.wants(gain) || (with_shortcut && t.wants(after.shortcut)));
   const float* more = with_shortcut ? t.value(after.shortcut).data() : nullptr;
-  float *means = floats(t, l.channels), *scales = floats(t, l.channels);  // 1 / standard deviation
+  float *means = t.floats(l.channels), *scales = t.floats(l.channels);  // 1 / standard deviation
   const float* in = t.value(x).data();
   float* out = t.value(y).data();
   const double count = runs.values();
@@ -115,7 +113,7 @@ Var group_norm(Tape& t, Var x, Var gain, Var bias, std::int64_t groups, float ep
   const std::int64_t channels = l.channels / groups, inner = l.inner, size = channels * inner, all = l.outer * groups;
   const Runs run{1, inner, inner};
   const Var y = t.make(t.shape(x), t.wants(x) || t.wants(gain));
-  float *means = floats(t, all), *scales = floats(t, all);
+  float *means = t.floats(all), *scales = t.floats(all);
   const float* in = t.value(x).data();
   float* out = t.value(y).data();
   const float* g = t.value(gain).data();
@@ -171,7 +169,7 @@ Var layer_norm(Tape& t, Var x, Var gain, Var bias, float epsilon) {
   const std::int64_t size = t.shape(x).back(), rows = t.size(x) / size;
   ensure(t.size(gain) == size && t.size(bias) == size, "a layer norm of another width");
   const Var y = t.make(t.shape(x), t.wants(x) || t.wants(gain));
-  float *means = floats(t, rows), *scales = floats(t, rows);
+  float *means = t.floats(rows), *scales = t.floats(rows);
   const float* in = t.value(x).data();
   float* out = t.value(y).data();
   const float* g = t.value(gain).data();

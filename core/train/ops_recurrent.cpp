@@ -20,8 +20,6 @@ RecurrentWeights weights_of(Tape& t, const Recurrent& w) {
   return {t.value(w.w_in).data(), t.value(w.w_hidden).data(), t.value(w.bias_in).data(), w.bias_hidden.id < 0 ? nullptr : t.value(w.bias_hidden).data()};
 }
 
-float* floats(Tape& t, std::int64_t count) { return t.arena().floats(static_cast<std::size_t>(count)); }
-
 /// Gradients that backward() has not met yet take memory: before a mark is set, as they outlive it.
 InputsGradient meet_gradients(Tape& t, Var x, const Recurrent& w, Var y) {
   for (const Var v : {w.w_in, w.w_hidden, w.bias_in, w.bias_hidden, y})
@@ -37,7 +35,7 @@ Var lstm(Tape& t, Var x, const Recurrent& w) {
   const RecurrentSize s = size_of(t, x, w, 4);
   const Var y = t.make({s.time, s.batch, s.width}, t.wants(x) || t.wants(w.w_in));
   const std::int64_t rows = s.time * s.batch, row = 4 * s.width;
-  const LstmMemory memory{floats(t, rows * row), floats(t, rows * s.width), floats(t, rows * s.width), t.value(y).data()};
+  const LstmMemory memory{t.floats(rows * row), t.floats(rows * s.width), t.floats(rows * s.width), t.value(y).data()};
   const Arena::Mark mark = t.arena().mark();
   lstm_forward(s, t.value(x).data(), weights_of(t, w), memory, t.arena(), t.pool());
   t.arena().release(mark);
@@ -59,7 +57,7 @@ Var gru(Tape& t, Var x, const Recurrent& w) {
   const RecurrentSize s = size_of(t, x, w, 3);
   const Var y = t.make({s.time, s.batch, s.width}, t.wants(x) || t.wants(w.w_in));
   const std::int64_t rows = s.time * s.batch, row = 3 * s.width;
-  const GruMemory memory{floats(t, rows * row), floats(t, rows * row), t.value(y).data()};
+  const GruMemory memory{t.floats(rows * row), t.floats(rows * row), t.value(y).data()};
   const Arena::Mark mark = t.arena().mark();
   gru_forward(s, t.value(x).data(), weights_of(t, w), memory, t.arena(), t.pool());
   t.arena().release(mark);

@@ -60,6 +60,7 @@ class Tape {
   void backward(Var loss);
 
   Arena& arena() { return arena_; }
+  float* floats(std::int64_t count) { return arena().floats(static_cast<std::size_t>(count)); }
   Pool& pool() { return *pool_; }
   bool recording() const { return recording_; }
   bool training() const { return training_; }
