@@ -6,12 +6,15 @@
 
 #include "core/error.h"
 #include "core/ops/conv_job.h"
+#include "core/ops/elementwise.h"
+#include "core/ops/winograd.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "core/ops/conv.cpp"
 #include <hwy/foreach_target.h>
 
 #include "core/ops/tile.h"
+#include "core/ops/transpose.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace starling::core::HWY_NAMESPACE {
@@ -77,15 +80,12 @@ void conv_deep_image(const ConvJob& job, std::int64_t image) {
       const std::size_t count = tile_rows(static_cast<std::size_t>(positions - position));
       const float* x[kTileRows];
       for (std::size_t r = 0; r < count; ++r) x[r] = in + job.place_offsets[position + static_cast<std::int64_t>(r)];
-      for (std::size_t r = 0; r < count; ++r) {
-        if (!job.accumulate) std::memcpy(tile + r * stride, start, stride * sizeof(float));
-        for (std::int64_t o = 0; job.accumulate && o < width; ++o)
-          tile[r * stride + static_cast<std::size_t>(o)] = out[(output + o) * positions + position + static_cast<std::int64_t>(r)];
-      }
+      float* y = out + output * positions + position;
+      const auto outputs = static_cast<std::size_t>(width), apart = static_cast<std::size_t>(positions);
+      for (std::size_t r = 0; !job.accumulate && r < count; ++r) std::memcpy(tile + r * stride, start, stride * sizeof(float));
+      if (job.accumulate) transpose(y, outputs, count, apart, tile, stride);
       run_tile(count, vectors, x, Table{job.tap_offsets}, job.weights + output * s.taps(), Strided{stride}, taps, Start::sum, nullptr, tile, stride);
-      for (std::int64_t o = 0; o < width; ++o)
-        for (std::size_t r = 0; r < count; ++r)
-          out[(output + o) * positions + position + static_cast<std::int64_t>(r)] = tile[r * stride + static_cast<std::size_t>(o)];
+      transpose(tile, count, outputs, stride, y, apart);
       position += static_cast<std::int64_t>(count);
     }
   }
@@ -117,6 +117,18 @@ void conv_weights_taps(const ConvWeightsJob& job, std::int64_t begin, std::int64
   }
 }
 
+/// {rows, columns} as {columns, lanes >= rows}, zeros in the lanes beyond.
+void conv_to_lanes(const float* in, std::int64_t rows, std::int64_t columns, std::int64_t lanes, float* out) {
+  transpose_to_lanes(in, static_cast<std::size_t>(rows), static_cast<std::size_t>(columns), static_cast<std::size_t>(columns), out,
+                     static_cast<std::size_t>(lanes));
+}
+
+/// dw {outputs, taps} += sums {taps, lanes}.
+void conv_add_sums(const ConvWeightsJob& job, float* dw) {
+  const auto taps = static_cast<std::size_t>(job.conv.shape.taps());
+  transpose<true>(job.sums, taps, static_cast<std::size_t>(job.conv.shape.outputs), static_cast<std::size_t>(job.lanes), dw, taps);
+}
+
 std::int64_t conv_lanes() { return static_cast<std::int64_t>(kLanes); }
 std::int64_t conv_columns() { return static_cast<std::int64_t>(kTileColumns); }
 
@@ -128,6 +140,8 @@ namespace starling::core {
 
 HWY_EXPORT(conv_images);
 HWY_EXPORT(conv_weights_taps);
+HWY_EXPORT(conv_to_lanes);
+HWY_EXPORT(conv_add_sums);
 HWY_EXPORT(conv_lanes);
 HWY_EXPORT(conv_columns);
 
@@ -156,15 +170,6 @@ std::int64_t whole_vectors(std::int64_t outputs) {
   return (outputs + vector - 1) / vector * vector;
 }
 
-/// {rows, columns} as {columns, lanes >= rows}, zeros in the lanes beyond.
-void transpose_to_lanes(const float* in, std::int64_t rows, std::int64_t columns, std::int64_t lanes, float* out) {
-  constexpr std::int64_t kBlock = 16;
-  for (std::int64_t c0 = 0; c0 < columns; c0 += kBlock)
-    for (std::int64_t r0 = 0; r0 < lanes; r0 += kBlock)
-      for (std::int64_t c = c0; c < std::min(columns, c0 + kBlock); ++c)
-        for (std::int64_t r = r0; r < std::min(lanes, r0 + kBlock); ++r) out[c * lanes + r] = r < rows ? in[r * columns + c] : 0.0f;
-}
-
 void share_images(const ConvShape& s, Pool& pool, const std::function<void(std::int64_t, std::int64_t)>& body) {
   constexpr double kWorthThreads = 1 << 17;
   const double work = static_cast<double>(s.outputs * s.taps()) * static_cast<double>(s.positions() * s.batch);
@@ -188,7 +193,8 @@ void run_forward(const ConvShape& s, const float* padded, const float* w, const 
     // Panel by panel, so that a tile walks through memory without gaps.
     const std::int64_t columns = HWY_DYNAMIC_DISPATCH(conv_columns)();
     for (std::int64_t output = 0; output < lanes; output += columns)
-      transpose_to_lanes(w + output * s.taps(), std::min(columns, s.outputs - output), s.taps(), std::min(columns, lanes - output), by_tap + output * s.taps());
+      HWY_DYNAMIC_DISPATCH(conv_to_lanes)
+      (w + output * s.taps(), std::min(columns, s.outputs - output), s.taps(), std::min(columns, lanes - output), by_tap + output * s.taps());
     job.weights = by_tap;
     job.place_offsets = place_table(s, arena);
   }
@@ -207,7 +213,7 @@ void validate(const ConvShape& s, const char* what) {
 }
 
 const float* conv_pad(const ConvShape& s, const float* x, Arena& arena, Pool& pool) {
-  if (s.pad == 0) return x;
+  if (s.pad == 0 || winograd_suits(s)) return x;
   const std::int64_t plane = s.padded_height() * s.padded_width();
   float* padded = arena.floats(static_cast<std::size_t>(s.batch * s.channels * plane));
   const auto body = [&](std::int64_t begin, std::int64_t end) {
@@ -224,6 +230,7 @@ const float* conv_pad(const ConvShape& s, const float* x, Arena& arena, Pool& po
 }
 
 void conv_forward(const ConvShape& s, const float* padded, const float* w, const float* bias, float* y, Arena& arena, Pool& pool) {
+  if (winograd_suits(s)) return winograd_forward(s, padded, w, false, bias, y, false, arena, pool);
   run_forward(s, padded, w, bias, y, false, arena, pool);
 }
 
@@ -241,6 +248,8 @@ void conv_backward_input(const ConvShape& s, const float* dy, const float* w, fl
   const std::int64_t top = s.kernel_height - 1 - s.pad, left = s.kernel_width - 1 - s.pad;
   check(top >= 0 && left >= 0, Kind::unsupported, "a convolution with more padding ({}) than its kernel ({}x{}) can use", s.pad,
         s.kernel_height, s.kernel_width);
+  const ConvShape slopes{s.batch, s.outputs, s.out_height(), s.out_width(), s.channels, s.kernel_height, s.kernel_width, s.stride, top};
+  if (winograd_suits(slopes)) return winograd_forward(slopes, dy, w, true, nullptr, dx, true, arena, pool);
   const std::int64_t height = back.height + 2 * top, width = back.width + 2 * left;
   back.height = height;
   back.width = width;
@@ -268,12 +277,17 @@ void conv_backward_input(const ConvShape& s, const float* dy, const float* w, fl
 }
 
 void conv_backward_weights(const ConvShape& s, const float* padded, const float* dy, float* dw, float* dbias, Arena& arena, Pool& pool) {
+  if (dbias)
+    for (std::int64_t o = 0; o < s.outputs; ++o)
+      for (std::int64_t n = 0; n < s.batch; ++n)
+        dbias[o] += sum({dy + (n * s.outputs + o) * s.positions(), static_cast<std::size_t>(s.positions())});
+  if (winograd_suits(s)) return winograd_backward_weights(s, padded, dy, dw, arena, pool);
   const Arena::Mark mark = arena.mark();
   const std::int64_t lanes = whole_vectors(s.outputs);
   float* dy_lanes = arena.floats(static_cast<std::size_t>(s.batch * s.positions() * lanes));
   const auto transpose = [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t image = begin; image < end; ++image)
-      transpose_to_lanes(dy + image * s.outputs * s.positions(), s.outputs, s.positions(), lanes, dy_lanes + image * s.positions() * lanes);
+      HWY_DYNAMIC_DISPATCH(conv_to_lanes)(dy + image * s.outputs * s.positions(), s.outputs, s.positions(), lanes, dy_lanes + image * s.positions() * lanes);
   };
   share_images(s, pool, std::ref(transpose));
   float* sums = arena.floats(static_cast<std::size_t>(s.taps() * lanes));
@@ -285,15 +299,7 @@ void conv_backward_weights(const ConvShape& s, const float* padded, const float*
     body(0, s.taps());
   else
     pool.parallel_for(s.taps(), std::max<std::int64_t>(8, (s.taps() / (4 * pool.threads()) + 7) / 8 * 8), std::ref(body));
-  for (std::int64_t o = 0; o < s.outputs; ++o)
-    for (std::int64_t t = 0; t < s.taps(); ++t) dw[o * s.taps() + t] += sums[t * lanes + o];
-  if (dbias) {
-    float* total = arena.floats(static_cast<std::size_t>(lanes));
-    std::fill(total, total + lanes, 0.0f);
-    for (std::int64_t i = 0; i < s.batch * s.positions(); ++i)
-      for (std::int64_t o = 0; o < lanes; ++o) total[o] += dy_lanes[i * lanes + o];
-    for (std::int64_t o = 0; o < s.outputs; ++o) dbias[o] += total[o];
-  }
+  HWY_DYNAMIC_DISPATCH(conv_add_sums)(job, dw);
   arena.release(mark);
 }
 
