@@ -62,28 +62,28 @@ void activate_range(Activation f, const float* x, float* y, std::size_t n) {
 }
 
 template <class F>
-HWY_INLINE void map_backward(const float* x, const float* y, const float* dy, float* dx, std::size_t n, F slope) {
+HWY_INLINE void map_backward(const float* x, const float* y, const float* dy, float* dx, bool add, std::size_t n, F slope) {
   each_vector(n, [&](std::size_t i, std::size_t m) {
     const VF s = slope(load_some(x + i, m), load_some(y + i, m));
-    store_some(hn::MulAdd(load_some(dy + i, m), s, load_some(dx + i, m)), dx + i, m);
+    store_some(hn::MulAdd(load_some(dy + i, m), s, add ? load_some(dx + i, m) : hn::Zero(DF())), dx + i, m);
   });
 }
 
-void activate_backward_range(Activation f, const float* x, const float* y, const float* dy, float* dx, std::size_t n) {
+void activate_backward_range(Activation f, const float* x, const float* y, const float* dy, float* dx, bool add, std::size_t n) {
   const DF d;
   const VF one = hn::Set(d, 1.0f);
   switch (f) {
     case Activation::relu:
-      return map_backward(x, y, dy, dx, n, [&](VF, VF v) { return hn::IfThenElseZero(hn::Gt(v, hn::Zero(d)), one); });
-    case Activation::tanh: return map_backward(x, y, dy, dx, n, [&](VF, VF v) { return hn::NegMulAdd(v, v, one); });
-    case Activation::sigmoid: return map_backward(x, y, dy, dx, n, [&](VF, VF v) { return hn::Mul(v, hn::Sub(one, v)); });
+      return map_backward(x, y, dy, dx, add, n, [&](VF, VF v) { return hn::IfThenElseZero(hn::Gt(v, hn::Zero(d)), one); });
+    case Activation::tanh: return map_backward(x, y, dy, dx, add, n, [&](VF, VF v) { return hn::NegMulAdd(v, v, one); });
+    case Activation::sigmoid: return map_backward(x, y, dy, dx, add, n, [&](VF, VF v) { return hn::Mul(v, hn::Sub(one, v)); });
     case Activation::gelu:
-      return map_backward(x, y, dy, dx, n, [&](VF v, VF) {
+      return map_backward(x, y, dy, dx, add, n, [&](VF v, VF) {
         const VF density = hn::Mul(hn::Set(d, kNormalPeak), exp_lanes(hn::Mul(hn::Mul(v, v), hn::Set(d, -0.5f))));
         return hn::MulAdd(v, density, normal_distribution(v));
       });
     case Activation::silu:
-      return map_backward(x, y, dy, dx, n, [&](VF v, VF) {
+      return map_backward(x, y, dy, dx, add, n, [&](VF v, VF) {
         const VF s = sigmoid_lanes(v);
         return hn::Mul(s, hn::MulAdd(v, hn::Sub(one, s), one));
       });
@@ -93,6 +93,10 @@ void activate_backward_range(Activation f, const float* x, const float* y, const
 void add_scaled_range(float a, const float* x, float* y, std::size_t n) {
   const VF factor = hn::Set(DF(), a);
   each_vector(n, [&](std::size_t i, std::size_t m) { store_some(hn::MulAdd(factor, load_some(x + i, m), load_some(y + i, m)), y + i, m); });
+}
+
+void add_range(const float* a, const float* b, float* y, std::size_t n) {
+  each_vector(n, [&](std::size_t i, std::size_t m) { store_some(hn::Add(load_some(a + i, m), load_some(b + i, m)), y + i, m); });
 }
 
 void scale_range(float a, const float* x, float* y, std::size_t n) {
@@ -144,6 +148,7 @@ namespace starling::core {
 HWY_EXPORT(activate_range);
 HWY_EXPORT(activate_backward_range);
 HWY_EXPORT(add_scaled_range);
+HWY_EXPORT(add_range);
 HWY_EXPORT(scale_range);
 HWY_EXPORT(dot_range);
 HWY_EXPORT(sum_range);
@@ -173,11 +178,18 @@ void activate(Activation f, std::span<const float> x, std::span<float> y, Pool& 
 }
 
 void activate_backward(Activation f, std::span<const float> x, std::span<const float> y, std::span<const float> dy, std::span<float> dx,
-                       Pool& pool) {
+                       bool add, Pool& pool) {
   ensure(x.size() == y.size() && y.size() == dy.size() && dy.size() == dx.size(), "sizes of an activation disagree");
   share(x.size(), pool, [&](std::int64_t begin, std::int64_t end) {
     HWY_DYNAMIC_DISPATCH(activate_backward_range)
-    (f, x.data() + begin, y.data() + begin, dy.data() + begin, dx.data() + begin, static_cast<std::size_t>(end - begin));
+    (f, x.data() + begin, y.data() + begin, dy.data() + begin, dx.data() + begin, add, static_cast<std::size_t>(end - begin));
+  });
+}
+
+void add(std::span<const float> a, std::span<const float> b, std::span<float> y, Pool& pool) {
+  ensure(a.size() == y.size() && b.size() == y.size(), "sizes of a sum disagree");
+  share(y.size(), pool, [&](std::int64_t begin, std::int64_t end) {
+    HWY_DYNAMIC_DISPATCH(add_range)(a.data() + begin, b.data() + begin, y.data() + begin, static_cast<std::size_t>(end - begin));
   });
 }
 

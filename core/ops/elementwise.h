@@ -12,9 +12,12 @@ enum class Activation { relu, tanh, sigmoid, gelu, silu };  // gelu: x * Phi(x),
 
 /// y = f(x).
 void activate(Activation f, std::span<const float> x, std::span<float> y, Pool& pool);
-/// dx += dy * f'(x), from x and y = f(x).
+/// dx += dy * f'(x), or = without `add`, from x and y = f(x).
 void activate_backward(Activation f, std::span<const float> x, std::span<const float> y, std::span<const float> dy, std::span<float> dx,
-                       Pool& pool);
+                       bool add, Pool& pool);
+
+/// y = a + b; y may be one of them.
+void add(std::span<const float> a, std::span<const float> b, std::span<float> y, Pool& pool);
 
 /// y += x.
 void add_to(std::span<const float> x, std::span<float> y);

@@ -14,12 +14,12 @@ namespace starling::core {
 
 bool winograd_suits(const ConvShape& shape);
 
-/// As conv_forward(), from x without a frame; with `accumulate` y += . `turned`: w is {channels, outputs, 3, 3} and each
+/// As conv_forward(), from x without a frame; with `accumulate` y += that. `turned`: w is {channels, outputs, 3, 3} and each
 /// kernel is rotated by half a turn, as the gradient of an input needs it.
 void winograd_forward(const ConvShape& shape, const float* x, const float* w, bool turned, const float* bias, float* y, bool accumulate,
                       Arena& arena, Pool& pool);
 
-/// dw += the gradient of the weights, from x without a frame.
-void winograd_backward_weights(const ConvShape& shape, const float* x, const float* dy, float* dw, Arena& arena, Pool& pool);
+/// As conv_backward_weights(), from x without a frame.
+void winograd_backward_weights(const ConvShape& shape, const float* x, const float* dy, float* dw, float* dbias, Arena& arena, Pool& pool);
 
 }  // namespace starling::core

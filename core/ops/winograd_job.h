@@ -75,6 +75,7 @@ struct WinogradWeightsJob {
   float *v, *d;  // the transformed tiles of x and of dy of a block: {points, tiles, lanes}
   float* du;     // {points, channels, lanes}
   float* sums;   // {channels, 9, lanes}
+  float* slope;  // of the bias: {lanes}
 };
 
 }  // namespace starling::core

@@ -35,6 +35,9 @@ void winograd_slopes(const WinogradWeightsJob& job, std::int64_t first, std::int
   arena.release(mark);
 }
 
+/// Point (1, 1) of A dy A^T is the sum of the tile: what the bias gets.
+constexpr std::int64_t kSumPoint = 5;
+
 /// du += over `tiles` tiles, or = with `fresh`, for shares [begin, end): a point and `rows` channels each.
 void winograd_weight_sums(const WinogradWeightsJob& job, std::int64_t tiles, bool fresh, std::int64_t rows, std::int64_t begin, std::int64_t end) {
   const std::int64_t channels = job.shape.channels, in_lanes = lanes_of(channels), lanes = lanes_of(job.shape.outputs);
@@ -43,6 +46,12 @@ void winograd_weight_sums(const WinogradWeightsJob& job, std::int64_t tiles, boo
     const std::int64_t point = share / shares, channel_begin = share % shares * rows, channel_end = std::min(channels, channel_begin + rows);
     const float* v = job.v + point * job.tiling.plane(channels);
     const float* d = job.d + point * job.tiling.plane(job.shape.outputs);
+    if (point == kSumPoint && channel_begin == 0)
+      for (std::int64_t lane = 0; lane < lanes; lane += static_cast<std::int64_t>(kLanes)) {
+        VF sum = fresh ? hn::Zero(DF()) : hn::LoadU(DF(), job.slope + lane);
+        for (std::int64_t tile = 0; tile < tiles; ++tile) sum = hn::Add(sum, hn::LoadU(DF(), d + tile * lanes + lane));
+        hn::StoreU(sum, DF(), job.slope + lane);
+      }
     for (std::int64_t panel = 0; panel < lanes; panel += static_cast<std::int64_t>(kTileColumns)) {
       const std::size_t vectors = static_cast<std::size_t>(lanes - panel) <= kLanes ? 1 : kTileVectors;
       for (std::int64_t channel = channel_begin; channel < channel_end;) {
@@ -95,17 +104,18 @@ HWY_EXPORT(winograd_slopes);
 HWY_EXPORT(winograd_weight_sums);
 HWY_EXPORT(winograd_weights);
 
-void winograd_backward_weights(const ConvShape& s, const float* x, const float* dy, float* dw, Arena& arena, Pool& pool) {
+void winograd_backward_weights(const ConvShape& s, const float* x, const float* dy, float* dw, float* dbias, Arena& arena, Pool& pool) {
   const Arena::Mark mark = arena.mark();
   constexpr std::int64_t kFloats = 16384, kTilesMin = 128;  // per point: what the second cache holds; tiles to one load and store of du
   const std::int64_t lanes = lanes_of(s.outputs);
-  WinogradWeightsJob job{s, tiling(s, std::max(kTilesMin, kFloats / (s.channels + s.outputs))), x, dy, nullptr, nullptr, nullptr, nullptr};
+  WinogradWeightsJob job{s, tiling(s, std::max(kTilesMin, kFloats / (s.channels + s.outputs))), x, dy, nullptr, nullptr, nullptr, nullptr, nullptr};
   job.tiling.group = std::min(job.tiling.units, job.tiling.group * pool.threads());
   const Tiling& t = job.tiling;
   job.v = arena.floats(static_cast<std::size_t>(kPoints * t.plane(s.channels)));
   job.d = arena.floats(static_cast<std::size_t>(kPoints * t.plane(s.outputs)));
   job.du = arena.floats(static_cast<std::size_t>(kPoints * s.channels * lanes));
   job.sums = arena.floats(static_cast<std::size_t>(9 * s.channels * lanes));
+  job.slope = arena.floats(static_cast<std::size_t>(lanes));
   const std::int64_t rows = pool.threads() > 8 ? 16 : s.channels;  // sixteen points are shares enough for a few threads
   for (std::int64_t first = 0; first < t.units; first += t.group) {
     const std::int64_t last = std::min(t.units, first + t.group);
@@ -118,6 +128,7 @@ void winograd_backward_weights(const ConvShape& s, const float* x, const float* 
   }
   const auto finish = [&](std::int64_t begin, std::int64_t end) { HWY_DYNAMIC_DISPATCH(winograd_weights)(job, dw, begin, end); };
   pool.parallel_for(s.channels, std::max<std::int64_t>(1, 4096 / s.outputs), std::ref(finish));
+  for (std::int64_t o = 0; dbias && o < s.outputs; ++o) dbias[o] += job.slope[o];
   arena.release(mark);
 }
 

@@ -16,7 +16,10 @@ Sizes dense_sizes(const Tape& t, Var x, Var w) {
 
 void dense_backward(Tape& t, const Sizes& s, Var x, Var w, Var y) {
   const MatrixView dy = row_major(t.gradient(y).data(), s.rows, s.outputs);
-  if (t.wants(x)) gemm(dy, row_major(t.value(w).data(), s.outputs, s.inputs), t.gradient(x).data(), true, t.pool());
+  if (t.wants(x)) {
+    const Tape::GradientPart dx = t.gradient_part(x);
+    gemm(dy, row_major(t.value(w).data(), s.outputs, s.inputs), dx.values.data(), dx.add, t.pool());
+  }
   if (t.wants(w)) gemm(transposed(dy), row_major(t.value(x).data(), s.rows, s.inputs), t.gradient(w).data(), true, t.pool());
 }
 

@@ -7,19 +7,28 @@ Var activate(Tape& t, Activation f, Var x) {
   const Var y = t.make(t.shape(x), t.wants(x));
   activate(f, t.value(x), t.value(y), t.pool());
   if (t.wants(y))
-    t.on_backward([=](Tape& tape) { activate_backward(f, tape.value(x), tape.value(y), tape.gradient(y), tape.gradient(x), tape.pool()); });
+    t.on_backward([=](Tape& tape) {
+      const Tape::GradientPart dx = tape.gradient_part(x);
+      activate_backward(f, tape.value(x), tape.value(y), tape.gradient(y), dx.values, dx.add, tape.pool());
+    });
   return y;
 }
 
 Var add(Tape& t, Var a, Var b) {
   ensure(t.shape(a) == t.shape(b), "shapes of a sum disagree");
   const Var y = t.make(t.shape(a), t.wants(a) || t.wants(b));
-  std::copy(t.value(a).begin(), t.value(a).end(), t.value(y).begin());
-  add_to(t.value(b), t.value(y));
+  add(t.value(a), t.value(b), t.value(y), t.pool());
   if (t.wants(y))
     t.on_backward([=](Tape& tape) {
-      for (const Var v : {a, b})
-        if (tape.wants(v)) add_to(tape.gradient(y), tape.gradient(v));
+      const std::span<const float> dy = tape.gradient(y);
+      for (const Var v : {a, b}) {
+        if (!tape.wants(v)) continue;
+        const Tape::GradientPart part = tape.gradient_part(v);
+        if (part.add)
+          add(dy, part.values, part.values, tape.pool());
+        else
+          std::copy(dy.begin(), dy.end(), part.values.begin());
+      }
     });
   return y;
 }

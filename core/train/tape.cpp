@@ -17,6 +17,7 @@ Var Tape::make(Shape shape, bool wants) {
   n.value = arena_.floats(static_cast<std::size_t>(n.size));
   n.gradient = nullptr;
   n.wants = wants && recording_;
+  n.owner = static_cast<std::int32_t>(used_);
   return {static_cast<std::int32_t>(used_++)};
 }
 
@@ -37,11 +38,11 @@ Var Tape::parameter(std::size_t index) {
   n.value = parameters_->value(index).data();
   n.gradient = parameters_->gradient(index).data();
   n.wants = recording_ && entry.part != Part::statistic;
+  n.owner = static_cast<std::int32_t>(used_);
   return {static_cast<std::int32_t>(used_++)};
 }
 
 Var Tape::alias(Var v, Shape shape) {
-  if (node(v).wants) gradient(v);  // both names need the same one
   if (used_ == nodes_.size()) nodes_.emplace_back();
   nodes_[used_] = node(v);
   nodes_[used_].shape = std::move(shape);
@@ -54,12 +55,16 @@ std::span<float> Tape::statistic(std::size_t index) {
 }
 
 std::span<float> Tape::gradient(Var v) {
-  Node& n = node(v);
-  if (!n.gradient) {
-    n.gradient = arena_.floats(static_cast<std::size_t>(n.size));
-    std::fill(n.gradient, n.gradient + n.size, 0.0f);
-  }
-  return {n.gradient, static_cast<std::size_t>(n.size)};
+  const GradientPart part = gradient_part(v);
+  if (!part.add) std::fill(part.values.begin(), part.values.end(), 0.0f);
+  return part.values;
+}
+
+Tape::GradientPart Tape::gradient_part(Var v) {
+  Node& n = nodes_[static_cast<std::size_t>(node(v).owner)];
+  const bool add = n.gradient != nullptr;
+  if (!add) n.gradient = arena_.floats(static_cast<std::size_t>(n.size));
+  return {{n.gradient, static_cast<std::size_t>(n.size)}, add};
 }
 
 void Tape::backward(Var loss) {

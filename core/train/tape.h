@@ -48,6 +48,12 @@ class Tape {
   std::span<const float> value(Var v) const { return {node(v).value, static_cast<std::size_t>(node(v).size)}; }
   /// To be added to; zeros at first.
   std::span<float> gradient(Var v);
+  /// For operations that can also store their part of a gradient: the first that comes to `v` need not add to zeros.
+  struct GradientPart {
+    std::span<float> values;
+    bool add;  // to what is there; otherwise all values are to be stored
+  };
+  GradientPart gradient_part(Var v);
   bool wants(Var v) const { return node(v).wants; }
 
   /// Seeds the gradient of the scalar `loss` with one and walks back.
@@ -65,6 +71,7 @@ class Tape {
     float* value = nullptr;
     float* gradient = nullptr;
     bool wants = false;
+    std::int32_t owner = -1;  // of the gradient: another node if this is its alias
   };
   struct Step {
     void (*run)(void* closure, Tape& tape);
