@@ -6,12 +6,14 @@
 
 #include "core/error.h"
 #include "core/ops/conv_job.h"
+#include "core/ops/winograd.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "core/ops/conv.cpp"
 #include <hwy/foreach_target.h>
 
 #include "core/ops/tile.h"
+#include "core/ops/transpose.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace starling::core::HWY_NAMESPACE {
@@ -66,27 +68,28 @@ void conv_deep_image(const ConvJob& job, std::int64_t image) {
   const std::int64_t positions = s.positions();
   const float* in = job.padded + image * job.image_floats();
   float* out = job.y + image * s.outputs * positions;
-  alignas(64) float tile[kTileRows * kTileColumns];
+  constexpr std::int64_t kPlaces = 4 * kTileRows;  // whose outputs are turned around together, so that whole cache lines are written
+  alignas(64) float tile[kPlaces * kTileColumns];
   alignas(64) float start[kTileColumns] = {};
   for (std::int64_t output = 0; output < s.outputs; output += static_cast<std::int64_t>(kTileColumns)) {
     const std::int64_t width = std::min(static_cast<std::int64_t>(kTileColumns), s.outputs - output);
     const std::size_t vectors = static_cast<std::size_t>(width) <= kLanes ? 1 : kTileVectors;
-    const std::size_t stride = vectors * kLanes;
-    if (job.bias) std::memcpy(start, job.bias + output, static_cast<std::size_t>(width) * sizeof(float));
-    for (std::int64_t position = 0; position < positions;) {
-      const std::size_t count = tile_rows(static_cast<std::size_t>(positions - position));
-      const float* x[kTileRows];
-      for (std::size_t r = 0; r < count; ++r) x[r] = in + job.place_offsets[position + static_cast<std::int64_t>(r)];
-      for (std::size_t r = 0; r < count; ++r) {
-        if (!job.accumulate) std::memcpy(tile + r * stride, start, stride * sizeof(float));
-        for (std::int64_t o = 0; job.accumulate && o < width; ++o)
-          tile[r * stride + static_cast<std::size_t>(o)] = out[(output + o) * positions + position + static_cast<std::int64_t>(r)];
+    const std::size_t stride = vectors * kLanes, columns = static_cast<std::size_t>(width), apart = static_cast<std::size_t>(positions);
+    if (job.bias) std::memcpy(start, job.bias + output, columns * sizeof(float));
+    for (std::int64_t begin = 0; begin < positions; begin += kPlaces) {
+      const auto places = static_cast<std::size_t>(std::min(kPlaces, positions - begin));
+      float* y = out + output * positions + begin;
+      for (std::size_t place = 0; !job.accumulate && place < places; ++place) std::memcpy(tile + place * stride, start, stride * sizeof(float));
+      if (job.accumulate) transpose(y, columns, places, apart, tile, stride);
+      for (std::size_t place = 0; place < places;) {
+        const std::size_t count = tile_rows(places - place);
+        const float* x[kTileRows];
+        for (std::size_t r = 0; r < count; ++r) x[r] = in + job.place_offsets[begin + static_cast<std::int64_t>(place + r)];
+        run_tile(count, vectors, x, Table{job.tap_offsets}, job.weights + output * s.taps(), Strided{stride}, taps, Start::sum, nullptr,
+                 tile + place * stride, stride);
+        place += count;
       }
-      run_tile(count, vectors, x, Table{job.tap_offsets}, job.weights + output * s.taps(), Strided{stride}, taps, Start::sum, nullptr, tile, stride);
-      for (std::int64_t o = 0; o < width; ++o)
-        for (std::size_t r = 0; r < count; ++r)
-          out[(output + o) * positions + position + static_cast<std::int64_t>(r)] = tile[r * stride + static_cast<std::size_t>(o)];
-      position += static_cast<std::int64_t>(count);
+      transpose(tile, places, columns, stride, y, apart);
     }
   }
 }
@@ -95,26 +98,10 @@ void conv_images(const ConvJob& job, bool deep, std::int64_t begin, std::int64_t
   for (std::int64_t image = begin; image < end; ++image) deep ? conv_deep_image(job, image) : conv_wide_image(job, image);
 }
 
-/// Taps [begin, end) in groups of kTileRows: every image in order, so that each sum is one chain.
-void conv_weights_taps(const ConvWeightsJob& job, std::int64_t begin, std::int64_t end) {
-  const ConvShape& s = job.conv.shape;
-  const auto positions = static_cast<std::size_t>(s.positions());
-  const auto lanes = static_cast<std::size_t>(job.lanes);
-  for (std::int64_t image = 0; image < s.batch; ++image) {
-    const float* in = job.conv.padded + image * job.conv.image_floats();
-    const float* dy = job.dy_lanes + image * s.positions() * job.lanes;
-    for (std::size_t lane = 0; lane < lanes; lane += kTileColumns) {
-      const std::size_t vectors = lanes - lane <= kLanes ? 1 : kTileVectors;
-      for (std::int64_t tap = begin; tap < end;) {
-        const std::size_t count = tile_rows(static_cast<std::size_t>(end - tap));
-        const float* x[kTileRows];
-        for (std::size_t r = 0; r < count; ++r) x[r] = in + job.conv.tap_offsets[tap + static_cast<std::int64_t>(r)];
-        run_tile(count, vectors, x, Table{job.conv.place_offsets}, dy + lane, Strided{lanes}, positions,
-                 image == 0 ? Start::zero : Start::sum, nullptr, job.sums + static_cast<std::size_t>(tap) * lanes + lane, lanes);
-        tap += static_cast<std::int64_t>(count);
-      }
-    }
-  }
+/// {rows, columns} as {columns, lanes >= rows}, zeros in the lanes beyond.
+void conv_to_lanes(const float* in, std::int64_t rows, std::int64_t columns, std::int64_t lanes, float* out) {
+  transpose_to_lanes(in, static_cast<std::size_t>(rows), static_cast<std::size_t>(columns), static_cast<std::size_t>(columns), out,
+                     static_cast<std::size_t>(lanes));
 }
 
 std::int64_t conv_lanes() { return static_cast<std::int64_t>(kLanes); }
@@ -127,11 +114,9 @@ HWY_AFTER_NAMESPACE();
 namespace starling::core {
 
 HWY_EXPORT(conv_images);
-HWY_EXPORT(conv_weights_taps);
+HWY_EXPORT(conv_to_lanes);
 HWY_EXPORT(conv_lanes);
 HWY_EXPORT(conv_columns);
-
-namespace {
 
 const std::int32_t* tap_table(const ConvShape& s, Arena& arena) {
   std::int32_t* table = arena.ints(static_cast<std::size_t>(s.taps()));
@@ -151,52 +136,45 @@ const std::int32_t* place_table(const ConvShape& s, Arena& arena) {
   return table;
 }
 
-std::int64_t whole_vectors(std::int64_t outputs) {
+std::int64_t conv_whole_vectors(std::int64_t outputs) {
   const std::int64_t vector = HWY_DYNAMIC_DISPATCH(conv_lanes)();
   return (outputs + vector - 1) / vector * vector;
 }
 
-/// {rows, columns} as {columns, lanes >= rows}, zeros in the lanes beyond.
-void transpose_to_lanes(const float* in, std::int64_t rows, std::int64_t columns, std::int64_t lanes, float* out) {
-  constexpr std::int64_t kBlock = 16;
-  for (std::int64_t c0 = 0; c0 < columns; c0 += kBlock)
-    for (std::int64_t r0 = 0; r0 < lanes; r0 += kBlock)
-      for (std::int64_t c = c0; c < std::min(columns, c0 + kBlock); ++c)
-        for (std::int64_t r = r0; r < std::min(lanes, r0 + kBlock); ++r) out[c * lanes + r] = r < rows ? in[r * columns + c] : 0.0f;
+void conv_lay_lanes(const float* in, std::int64_t rows, std::int64_t columns, std::int64_t lanes, float* out) {
+  HWY_DYNAMIC_DISPATCH(conv_to_lanes)(in, rows, columns, lanes, out);
 }
 
-void share_images(const ConvShape& s, Pool& pool, const std::function<void(std::int64_t, std::int64_t)>& body) {
+void conv_share(const ConvShape& s, std::int64_t count, std::int64_t grain, Pool& pool, const std::function<void(std::int64_t, std::int64_t)>& body) {
   constexpr double kWorthThreads = 1 << 17;
   const double work = static_cast<double>(s.outputs * s.taps()) * static_cast<double>(s.positions() * s.batch);
   if (work < kWorthThreads)
-    body(0, s.batch);
+    body(0, count);
   else
-    pool.parallel_for(s.batch, 1, body);
+    pool.parallel_for(count, grain, body);
 }
 
-void run_forward(const ConvShape& s, const float* padded, const float* w, const float* bias, float* y, bool accumulate, Arena& arena,
-                 Pool& pool) {
+void conv_direct(const ConvShape& s, const float* padded, const float* w, const float* bias, float* y, bool accumulate, Arena& arena, Pool& pool) {
   const Arena::Mark mark = arena.mark();
   ConvJob job{s, padded, tap_table(s, arena), nullptr, w, bias, y, accumulate};
   // Lanes that a row of outputs or a list of outputs leaves empty are lost.
-  const double wide = s.stride > 1 ? 0.0
-                                   : static_cast<double>(s.positions()) / static_cast<double>(whole_vectors((s.out_height() - 1) * s.padded_width() + s.out_width()));
-  const double deep = static_cast<double>(s.outputs) / static_cast<double>(whole_vectors(s.outputs));
+  const std::int64_t row_places = conv_whole_vectors((s.out_height() - 1) * s.padded_width() + s.out_width());
+  const double wide = s.stride > 1 ? 0.0 : static_cast<double>(s.positions()) / static_cast<double>(row_places);
+  const double deep = static_cast<double>(s.outputs) / static_cast<double>(conv_whole_vectors(s.outputs));
   if (deep > wide) {
-    const std::int64_t lanes = whole_vectors(s.outputs);
+    const std::int64_t lanes = conv_whole_vectors(s.outputs);
     float* by_tap = arena.floats(static_cast<std::size_t>(s.taps() * lanes));
     // Panel by panel, so that a tile walks through memory without gaps.
     const std::int64_t columns = HWY_DYNAMIC_DISPATCH(conv_columns)();
     for (std::int64_t output = 0; output < lanes; output += columns)
-      transpose_to_lanes(w + output * s.taps(), std::min(columns, s.outputs - output), s.taps(), std::min(columns, lanes - output), by_tap + output * s.taps());
+      conv_lay_lanes(w + output * s.taps(), std::min(columns, s.outputs - output), s.taps(), std::min(columns, lanes - output),
+                     by_tap + output * s.taps());
     job.weights = by_tap;
     job.place_offsets = place_table(s, arena);
   }
-  share_images(s, pool, [&](std::int64_t begin, std::int64_t end) { HWY_DYNAMIC_DISPATCH(conv_images)(job, deep > wide, begin, end); });
+  conv_share(s, s.batch, 1, pool, [&](std::int64_t begin, std::int64_t end) { HWY_DYNAMIC_DISPATCH(conv_images)(job, deep > wide, begin, end); });
   arena.release(mark);
 }
-
-}  // namespace
 
 void validate(const ConvShape& s, const char* what) {
   const bool positive = s.batch > 0 && s.channels > 0 && s.height > 0 && s.width > 0 && s.outputs > 0 && s.kernel_height > 0 &&
@@ -207,7 +185,7 @@ void validate(const ConvShape& s, const char* what) {
 }
 
 const float* conv_pad(const ConvShape& s, const float* x, Arena& arena, Pool& pool) {
-  if (s.pad == 0) return x;
+  if (s.pad == 0 || winograd_suits(s)) return x;
   const std::int64_t plane = s.padded_height() * s.padded_width();
   float* padded = arena.floats(static_cast<std::size_t>(s.batch * s.channels * plane));
   const auto body = [&](std::int64_t begin, std::int64_t end) {
@@ -224,77 +202,8 @@ const float* conv_pad(const ConvShape& s, const float* x, Arena& arena, Pool& po
 }
 
 void conv_forward(const ConvShape& s, const float* padded, const float* w, const float* bias, float* y, Arena& arena, Pool& pool) {
-  run_forward(s, padded, w, bias, y, false, arena, pool);
-}
-
-void conv_backward_input(const ConvShape& s, const float* dy, const float* w, float* dx, Arena& arena, Pool& pool) {
-  const Arena::Mark mark = arena.mark();
-  // A convolution of dy, with zeros between its values for a stride, by the kernel turned around.
-  ConvShape back = s;
-  back.channels = s.outputs;
-  back.outputs = s.channels;
-  back.stride = 1;
-  back.height = s.height + 2 * s.pad - s.kernel_height + 1;
-  back.width = s.width + 2 * s.pad - s.kernel_width + 1;
-  back.pad = 0;
-  // The frame is made here, as it may differ by direction; a padding beyond the kernel cuts the frame of dx off.
-  const std::int64_t top = s.kernel_height - 1 - s.pad, left = s.kernel_width - 1 - s.pad;
-  check(top >= 0 && left >= 0, Kind::unsupported, "a convolution with more padding ({}) than its kernel ({}x{}) can use", s.pad,
-        s.kernel_height, s.kernel_width);
-  const std::int64_t height = back.height + 2 * top, width = back.width + 2 * left;
-  back.height = height;
-  back.width = width;
-  float* framed = arena.floats(static_cast<std::size_t>(s.batch * s.outputs * height * width));
-  const auto frame = [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) {
-      float* to = framed + i * height * width;
-      const float* from = dy + i * s.positions();
-      std::fill(to, to + height * width, 0.0f);
-      for (std::int64_t y = 0; y < s.out_height(); ++y) {
-        float* row = to + (top + y * s.stride) * width + left;
-        for (std::int64_t x = 0; x < s.out_width(); ++x) row[x * s.stride] = from[y * s.out_width() + x];
-      }
-    }
-  };
-  pool.parallel_for(s.batch * s.outputs, std::max<std::int64_t>(1, 32768 / (height * width)), std::ref(frame));
-  const std::int64_t kernel = s.kernel_height * s.kernel_width;
-  float* turned = arena.floats(static_cast<std::size_t>(s.outputs * s.taps()));
-  for (std::int64_t c = 0; c < s.channels; ++c)
-    for (std::int64_t o = 0; o < s.outputs; ++o)
-      for (std::int64_t k = 0; k < kernel; ++k)
-        turned[(c * s.outputs + o) * kernel + kernel - 1 - k] = w[(o * s.channels + c) * kernel + k];
-  run_forward(back, framed, turned, nullptr, dx, true, arena, pool);
-  arena.release(mark);
-}
-
-void conv_backward_weights(const ConvShape& s, const float* padded, const float* dy, float* dw, float* dbias, Arena& arena, Pool& pool) {
-  const Arena::Mark mark = arena.mark();
-  const std::int64_t lanes = whole_vectors(s.outputs);
-  float* dy_lanes = arena.floats(static_cast<std::size_t>(s.batch * s.positions() * lanes));
-  const auto transpose = [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t image = begin; image < end; ++image)
-      transpose_to_lanes(dy + image * s.outputs * s.positions(), s.outputs, s.positions(), lanes, dy_lanes + image * s.positions() * lanes);
-  };
-  share_images(s, pool, std::ref(transpose));
-  float* sums = arena.floats(static_cast<std::size_t>(s.taps() * lanes));
-  const ConvWeightsJob job{{s, padded, tap_table(s, arena), place_table(s, arena), nullptr, nullptr, nullptr, false}, dy_lanes, lanes, sums};
-  constexpr double kWorthThreads = 1 << 17;
-  const double work = static_cast<double>(s.outputs * s.taps()) * static_cast<double>(s.positions() * s.batch);
-  const auto body = [&](std::int64_t begin, std::int64_t end) { HWY_DYNAMIC_DISPATCH(conv_weights_taps)(job, begin, end); };
-  if (work < kWorthThreads)
-    body(0, s.taps());
-  else
-    pool.parallel_for(s.taps(), std::max<std::int64_t>(8, (s.taps() / (4 * pool.threads()) + 7) / 8 * 8), std::ref(body));
-  for (std::int64_t o = 0; o < s.outputs; ++o)
-    for (std::int64_t t = 0; t < s.taps(); ++t) dw[o * s.taps() + t] += sums[t * lanes + o];
-  if (dbias) {
-    float* total = arena.floats(static_cast<std::size_t>(lanes));
-    std::fill(total, total + lanes, 0.0f);
-    for (std::int64_t i = 0; i < s.batch * s.positions(); ++i)
-      for (std::int64_t o = 0; o < lanes; ++o) total[o] += dy_lanes[i * lanes + o];
-    for (std::int64_t o = 0; o < s.outputs; ++o) dbias[o] += total[o];
-  }
-  arena.release(mark);
+  if (winograd_suits(s)) return winograd_forward(s, padded, w, false, bias, y, false, arena, pool);
+  conv_direct(s, padded, w, bias, y, false, arena, pool);
 }
 
 }  // namespace starling::core

@@ -1,6 +1,7 @@
 // Two-dimensional convolution (cross-correlation, as in every framework) and its gradients, F32, images as
 // {batch, channels, height, width}. Every output is one chain of fused multiply-adds over (channel, kernel row,
-// kernel column), every weight gradient one over (image, row, column): the same bits for any threads.
+// kernel column), every weight gradient one over (image, row, column), or over those of transformed tiles where the shape
+// suits that (winograd.h): the same bits for any threads.
 #pragma once
 
 #include <cstdint>
@@ -28,15 +29,16 @@ struct ConvShape {
 /// least 1.
 void validate(const ConvShape& shape, const char* what);
 
-/// x with a frame of zeros; x itself without padding. x and the result carry Arena::kSlackFloats.
+/// What conv_forward() and conv_backward_weights() take: x with a frame of zeros, or x itself where none is needed. x and
+/// the result carry Arena::kSlackFloats.
 const float* conv_pad(const ConvShape& shape, const float* x, Arena& arena, Pool& pool);
 
 /// y {batch, outputs, out_height, out_width} = bias + w * padded, w {outputs, channels, kernel_height, kernel_width};
 /// bias may be null.
 void conv_forward(const ConvShape& shape, const float* padded, const float* w, const float* bias, float* y, Arena& arena, Pool& pool);
 
-/// dx += the gradient of the input.
-void conv_backward_input(const ConvShape& shape, const float* dy, const float* w, float* dx, Arena& arena, Pool& pool);
+/// dx += the gradient of the input, or = without `add`.
+void conv_backward_input(const ConvShape& shape, const float* dy, const float* w, float* dx, bool add, Arena& arena, Pool& pool);
 
 /// dw += the gradient of the weights; dbias (may be null) += that of the bias.
 void conv_backward_weights(const ConvShape& shape, const float* padded, const float* dy, float* dw, float* dbias, Arena& arena,

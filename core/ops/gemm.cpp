@@ -14,11 +14,13 @@
 #include <hwy/foreach_target.h>
 
 #include "core/ops/tile.h"
+#include "core/ops/transpose.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace starling::core::HWY_NAMESPACE {
 
 constexpr std::int64_t kDepth = 256;  // steps of the sum whose lanes' operand stays in the cache
+constexpr std::int64_t kRows = 512;   // of sums that are kept aside until they are whole
 
 /// `depth` rows of `width` columns of the lanes' operand, side by side, padded with zeros to `stride`.
 void pack_lanes(const MatrixView& b, std::int64_t k, std::int64_t depth, std::int64_t column, std::int64_t width,
@@ -31,62 +33,68 @@ void pack_lanes(const MatrixView& b, std::int64_t k, std::int64_t depth, std::in
     }
     return;
   }
-  for (std::int64_t i = 0; i < depth; ++i) std::fill(out + i * static_cast<std::int64_t>(stride) + width, out + (i + 1) * static_cast<std::int64_t>(stride), 0.0f);
-  for (std::int64_t j = 0; j < width; ++j) {
-    const float* from = in + j * b.column_stride;
-    float* to = out + j;
-    for (std::int64_t i = 0; i < depth; ++i) to[i * static_cast<std::int64_t>(stride)] = from[i * b.row_stride];
+  if (b.row_stride == 1)
+    return transpose_to_lanes(in, static_cast<std::size_t>(width), static_cast<std::size_t>(depth), static_cast<std::size_t>(b.column_stride), out, stride);
+  for (std::int64_t i = 0; i < depth; ++i, out += stride) {
+    for (std::int64_t j = 0; j < width; ++j) out[j] = in[i * b.row_stride + j * b.column_stride];
+    std::fill(out + width, out + stride, 0.0f);
   }
 }
 
-/// Rows [row_begin, row_end) of panel `panel` (kTileColumns columns) of the job.
-void gemm_panel(const GemmJob& job, std::int64_t panel, std::int64_t row_begin, std::int64_t row_end, float* packed) {
-  const std::int64_t column = panel * static_cast<std::int64_t>(kTileColumns);
-  const std::int64_t width = std::min(static_cast<std::int64_t>(kTileColumns), job.lanes.columns - column);
+/// Columns [column, column + width) of the job for rows [row_begin, row_end), into sums of its own or of the job's.
+void gemm_sums(const GemmJob& job, std::int64_t column, std::int64_t width, std::int64_t row_begin, std::int64_t row_end, float* packed, bool onto,
+               float* sums, std::size_t sum_stride) {
   const std::size_t vectors = static_cast<std::size_t>(width) <= kLanes ? 1 : kTileVectors;
   const std::size_t stride = vectors * kLanes;
-  const bool whole = static_cast<std::size_t>(width) == stride && job.c_lane_stride == 1;
-  alignas(64) float edge[kTileRows * kTileColumns];
   for (std::int64_t k = 0; k < job.rows.columns; k += kDepth) {
     const std::int64_t depth = std::min(kDepth, job.rows.columns - k);
     pack_lanes(job.lanes, k, depth, column, width, stride, packed);
-    const Start start = k > 0 || job.accumulate ? Start::sum : Start::zero;
     for (std::int64_t row = row_begin; row < row_end;) {
       const std::size_t count = tile_rows(static_cast<std::size_t>(row_end - row));
       const float* a[kTileRows];
       for (std::size_t r = 0; r < count; ++r)
         a[r] = job.rows.data + (row + static_cast<std::int64_t>(r)) * job.rows.row_stride + k * job.rows.column_stride;
-      float* c = job.c + row * job.c_row_stride + column * job.c_lane_stride;
-      const Strided steps{static_cast<std::size_t>(job.rows.column_stride)};
-      if (whole) {
-        run_tile(count, vectors, a, steps, packed, Strided{stride}, static_cast<std::size_t>(depth), start, nullptr, c,
-                 static_cast<std::size_t>(job.c_row_stride));
-      } else {
-        const auto each = [&](auto visit) {
-          for (std::size_t r = 0; r < count; ++r)
-            for (std::int64_t j = 0; j < width; ++j)
-              visit(edge[r * stride + static_cast<std::size_t>(j)], c[static_cast<std::int64_t>(r) * job.c_row_stride + j * job.c_lane_stride]);
-        };
-        if (start == Start::sum) {
-          std::fill(edge, edge + count * stride, 0.0f);
-          each([](float& in, const float& out) { in = out; });
-        }
-        run_tile(count, vectors, a, steps, packed, Strided{stride}, static_cast<std::size_t>(depth), start, nullptr, edge, stride);
-        each([](const float& in, float& out) { out = in; });
-      }
+      run_tile(count, vectors, a, Strided{static_cast<std::size_t>(job.rows.column_stride)}, packed, Strided{stride}, static_cast<std::size_t>(depth),
+               k > 0 || onto ? Start::sum : Start::zero, nullptr, sums + static_cast<std::size_t>(row - row_begin) * sum_stride, sum_stride);
       row += static_cast<std::int64_t>(count);
     }
   }
 }
 
+/// Rows [row_begin, row_end) of panel `panel` (kTileColumns columns) of the job.
+void gemm_panel(const GemmJob& job, std::int64_t panel, std::int64_t row_begin, std::int64_t row_end, float* packed, std::vector<float>& aside) {
+  const std::int64_t column = panel * static_cast<std::int64_t>(kTileColumns);
+  const std::int64_t width = std::min(static_cast<std::int64_t>(kTileColumns), job.lanes.columns - column);
+  const std::size_t stride = static_cast<std::size_t>(width) <= kLanes ? kLanes : kTileColumns;
+  float* c = job.c + row_begin * job.c_row_stride + column * job.c_lane_stride;
+  if (static_cast<std::size_t>(width) == stride && job.c_lane_stride == 1)
+    return gemm_sums(job, column, width, row_begin, row_end, packed, job.accumulate, c, static_cast<std::size_t>(job.c_row_stride));
+  aside.resize(static_cast<std::size_t>(kRows) * kTileColumns);
+  float* sums = aside.data();
+  const auto columns = static_cast<std::size_t>(width), bytes = columns * sizeof(float);
+  for (std::int64_t row = row_begin; row < row_end; row += kRows, c += kRows * job.c_row_stride) {
+    const auto rows = static_cast<std::size_t>(std::min(kRows, row_end - row));
+    const auto row_stride = static_cast<std::size_t>(job.c_row_stride), lane_stride = static_cast<std::size_t>(job.c_lane_stride);
+    if (job.accumulate && lane_stride == 1)
+      for (std::size_t r = 0; r < rows; ++r) std::memcpy(sums + r * stride, c + r * row_stride, bytes);
+    else if (job.accumulate)
+      transpose(c, columns, rows, lane_stride, sums, stride);
+    gemm_sums(job, column, width, row, row + static_cast<std::int64_t>(rows), packed, job.accumulate, sums, stride);
+    if (lane_stride == 1)
+      for (std::size_t r = 0; r < rows; ++r) std::memcpy(c + r * row_stride, sums + r * stride, bytes);
+    else
+      transpose(sums, rows, columns, stride, c, lane_stride);
+  }
+}
+
 /// The range of tasks of one thread; a task is a panel and a share of the rows.
 void gemm_tasks(const GemmJob& job, std::int64_t begin, std::int64_t end) {
-  thread_local std::vector<float> packed;
+  thread_local std::vector<float> packed, aside;
   packed.resize(static_cast<std::size_t>(kDepth) * kTileColumns);
   for (std::int64_t task = begin; task < end; ++task) {
     const std::int64_t share = task % job.row_shares;
     const std::int64_t rows = job.rows.rows, step = (rows + job.row_shares - 1) / job.row_shares;
-    gemm_panel(job, task / job.row_shares, std::min(rows, share * step), std::min(rows, (share + 1) * step), packed.data());
+    gemm_panel(job, task / job.row_shares, std::min(rows, share * step), std::min(rows, (share + 1) * step), packed.data(), aside);
   }
 }
 

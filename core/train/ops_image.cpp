@@ -2,6 +2,7 @@
 #include <limits>
 
 #include "core/ops/conv.h"
+#include "core/ops/max_pool.h"
 #include "core/train/ops.h"
 
 namespace starling::core {
@@ -24,7 +25,9 @@ Var convolve(Tape& t, Var x, Var w, Var bias, std::int64_t stride, std::int64_t 
       const float* dy = tape.gradient(y).data();
       if (tape.wants(w))
         conv_backward_weights(s, padded, dy, tape.gradient(w).data(), biased ? tape.gradient(bias).data() : nullptr, tape.arena(), tape.pool());
-      if (tape.wants(x)) conv_backward_input(s, dy, tape.value(w).data(), tape.gradient(x).data(), tape.arena(), tape.pool());
+      if (!tape.wants(x)) return;
+      const Tape::Written dx = tape.written_gradient(x);
+      conv_backward_input(s, dy, tape.value(w).data(), dx.values.data(), !dx.fresh, tape.arena(), tape.pool());
     });
   return y;
 }
@@ -57,8 +60,40 @@ void each_plane(const Pooling& p, Pool& pool, Body body) {
 Var conv2d(Tape& t, Var x, Var w, Var bias, std::int64_t stride, std::int64_t pad) { return convolve(t, x, w, bias, stride, pad); }
 Var conv2d(Tape& t, Var x, Var w, std::int64_t stride, std::int64_t pad) { return convolve(t, x, w, kNone, stride, pad); }
 
+namespace {
+
+/// Windows of 2x2 that touch and cover the image.
+Var pool_blocks(Tape& t, Var x, const Pooling& p) {
+  const Shape in = t.shape(x);
+  const Var y = t.make({in[0], in[1], p.out_height(), p.out_width()}, t.wants(x));
+  float* which = t.arena().floats(static_cast<std::size_t>(t.size(y)));
+  const float* from = t.value(x).data();
+  float* to = t.value(y).data();
+  each_plane(p, t.pool(), [&](std::int64_t begin, std::int64_t end) {
+    const std::int64_t out = begin * p.out_plane();
+    max_pool_blocks(from + begin * p.in_plane(), (end - begin) * p.out_height(), p.out_width(), to + out, which + out);
+  });
+  if (t.wants(y))
+    t.on_backward([=](Tape& tape) {
+      const float* dy = tape.gradient(y).data();
+      const Tape::Written dx = tape.written_gradient(x);
+      const Arena::Mark mark = tape.arena().mark();
+      float* part = !dx.fresh ? tape.arena().floats(dx.values.size()) : dx.values.data();
+      each_plane(p, tape.pool(), [&](std::int64_t begin, std::int64_t end) {
+        const std::int64_t out = begin * p.out_plane();
+        max_pool_blocks_backward(dy + out, which + out, (end - begin) * p.out_height(), p.out_width(), part + begin * p.in_plane());
+      });
+      if (!dx.fresh) add(dx.values, {part, dx.values.size()}, dx.values, tape.pool());
+      tape.arena().release(mark);
+    });
+  return y;
+}
+
+}  // namespace
+
 Var max_pool(Tape& t, Var x, std::int64_t size, std::int64_t stride) {
   const Pooling p = pooling(t, x, size, stride);
+  if (size == 2 && stride == 2 && p.height % 2 == 0 && p.width % 2 == 0) return pool_blocks(t, x, p);
   const Shape in = t.shape(x);
   const Var y = t.make({in[0], in[1], p.out_height(), p.out_width()}, t.wants(x));
   std::int32_t* chosen = t.arena().ints(static_cast<std::size_t>(t.size(y)));  // places in the plane

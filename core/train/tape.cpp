@@ -17,6 +17,7 @@ Var Tape::make(Shape shape, bool wants) {
   n.value = arena_.floats(static_cast<std::size_t>(n.size));
   n.gradient = nullptr;
   n.wants = wants && recording_;
+  n.owner = static_cast<std::int32_t>(used_);
   return {static_cast<std::int32_t>(used_++)};
 }
 
@@ -37,11 +38,11 @@ Var Tape::parameter(std::size_t index) {
   n.value = parameters_->value(index).data();
   n.gradient = parameters_->gradient(index).data();
   n.wants = recording_ && entry.part != Part::statistic;
+  n.owner = static_cast<std::int32_t>(used_);
   return {static_cast<std::int32_t>(used_++)};
 }
 
 Var Tape::alias(Var v, Shape shape) {
-  if (node(v).wants) gradient(v);  // both names need the same one
   if (used_ == nodes_.size()) nodes_.emplace_back();
   nodes_[used_] = node(v);
   nodes_[used_].shape = std::move(shape);
@@ -60,7 +61,7 @@ std::span<float> Tape::gradient(Var v) {
 }
 
 Tape::Written Tape::written_gradient(Var v) {
-  Node& n = node(v);
+  Node& n = nodes_[static_cast<std::size_t>(node(v).owner)];
   const auto size = static_cast<std::size_t>(n.size);
   const bool fresh = n.gradient == nullptr;
   if (fresh) n.gradient = arena_.floats(size);

@@ -72,6 +72,7 @@ class Tape {
     float* value = nullptr;
     float* gradient = nullptr;
     bool wants = false;
+    std::int32_t owner = -1;  // of the gradient: another node if this is its alias
   };
   struct Step {
     void (*run)(void* closure, Tape& tape);

@@ -7,7 +7,9 @@
 
 #include "core/ops/conv.h"
 #include "core/ops/gemm.h"
+#include "tests/oracle/targets.h"
 
+using namespace starling;
 using namespace starling::core;
 
 namespace {
@@ -53,7 +55,10 @@ struct NaiveConv {
 const std::vector<ConvShape> kShapes{
     {2, 1, 28, 28, 6, 5, 5, 1, 0},  {3, 6, 12, 12, 16, 5, 5, 1, 0}, {2, 3, 9, 11, 5, 3, 3, 1, 1}, {2, 16, 8, 8, 32, 3, 3, 2, 1},
     {1, 2, 7, 7, 40, 3, 3, 3, 0},   {2, 8, 6, 6, 70, 1, 1, 1, 0},   {1, 3, 10, 10, 4, 5, 5, 2, 2}, {2, 33, 5, 5, 9, 3, 3, 1, 1},
-    {1, 4, 3, 40, 7, 3, 3, 1, 1},
+    {1, 4, 3, 40, 7, 3, 3, 1, 1},   {2, 9, 9, 10, 24, 3, 3, 2, 1},  {1, 3, 8, 9, 4, 2, 2, 3, 0},  {2, 5, 8, 8, 20, 5, 5, 3, 4},
+    // These suit winograd.h: odd and even sizes, every padding, channels that fill no vector.
+    {3, 16, 8, 8, 16, 3, 3, 1, 1},  {2, 20, 9, 7, 35, 3, 3, 1, 1},  {1, 17, 12, 10, 64, 3, 3, 1, 0}, {2, 40, 6, 6, 33, 3, 3, 1, 2},
+    {2, 70, 32, 32, 16, 3, 3, 1, 1},
 };
 
 }  // namespace
@@ -133,7 +138,7 @@ TEST_CASE("convolutions and their gradients equal plain loops") {
     const float* padded = conv_pad(s, x.data(), arena, pool);
     std::vector<float> found(results), found_dx(dx.size()), found_dw(dw.size()), found_db(db.size());
     conv_forward(s, padded, w.data(), bias.data(), found.data(), arena, pool);
-    conv_backward_input(s, dy.data(), w.data(), found_dx.data(), arena, pool);
+    conv_backward_input(s, dy.data(), w.data(), found_dx.data(), true, arena, pool);
     conv_backward_weights(s, padded, dy.data(), found_dw.data(), found_db.data(), arena, pool);
     const double tolerance = 1e-5 * std::sqrt(static_cast<double>(std::max(s.taps(), s.batch * s.positions())));
     CHECK(worst(y, found.data()) < tolerance);
@@ -145,8 +150,11 @@ TEST_CASE("convolutions and their gradients equal plain loops") {
     std::vector<float> again(results), again_dw(dw.size());
     conv_forward(s, padded, w.data(), bias.data(), again.data(), arena, many);
     conv_backward_weights(s, padded, dy.data(), again_dw.data(), nullptr, arena, many);
+    std::vector<float> again_dx(dx.size(), 5.0f);
+    conv_backward_input(s, dy.data(), w.data(), again_dx.data(), false, arena, many);
     CHECK(again == found);
     CHECK(again_dw == found_dw);
+    CHECK(again_dx == found_dx);
     arena.reset();
   }
 }
@@ -154,15 +162,52 @@ TEST_CASE("convolutions and their gradients equal plain loops") {
 TEST_CASE("an image's convolution has the same bits alone and in a batch") {
   Pool pool(1);
   Arena arena;
-  ConvShape s{3, 4, 9, 9, 20, 3, 3, 1, 1};
-  const auto x = random_floats(static_cast<std::size_t>(s.batch * s.channels * s.height * s.width), 9);
-  const auto w = random_floats(static_cast<std::size_t>(s.outputs * s.taps()), 10);
-  std::vector<float> all(static_cast<std::size_t>(s.batch * s.outputs * s.positions()));
-  conv_forward(s, conv_pad(s, x.data(), arena, pool), w.data(), nullptr, all.data(), arena, pool);
-  ConvShape one = s;
-  one.batch = 1;
-  std::vector<float> alone(all.size() / 3);
-  const std::size_t image = static_cast<std::size_t>(s.channels * s.height * s.width);
-  conv_forward(one, conv_pad(one, x.data() + 2 * image, arena, pool), w.data(), nullptr, alone.data(), arena, pool);
-  CHECK(std::equal(alone.begin(), alone.end(), all.begin() + static_cast<std::ptrdiff_t>(2 * alone.size())));
+  for (const ConvShape& s : {ConvShape{3, 4, 9, 9, 20, 3, 3, 1, 1}, ConvShape{3, 16, 9, 9, 32, 3, 3, 1, 1}, ConvShape{3, 18, 9, 9, 20, 3, 3, 2, 1}}) {
+    CAPTURE(s.channels);
+    const auto x = random_floats(static_cast<std::size_t>(s.batch * s.channels * s.height * s.width), 9);
+    const auto w = random_floats(static_cast<std::size_t>(s.outputs * s.taps()), 10);
+    std::vector<float> all(static_cast<std::size_t>(s.batch * s.outputs * s.positions()));
+    std::vector<float> slopes(static_cast<std::size_t>(s.batch * s.channels * s.height * s.width));
+    conv_forward(s, conv_pad(s, x.data(), arena, pool), w.data(), nullptr, all.data(), arena, pool);
+    conv_backward_input(s, all.data(), w.data(), slopes.data(), true, arena, pool);
+    ConvShape one = s;
+    one.batch = 1;
+    std::vector<float> alone(all.size() / 3), slope(slopes.size() / 3);
+    const std::size_t image = static_cast<std::size_t>(s.channels * s.height * s.width);
+    conv_forward(one, conv_pad(one, x.data() + 2 * image, arena, pool), w.data(), nullptr, alone.data(), arena, pool);
+    conv_backward_input(one, alone.data(), w.data(), slope.data(), true, arena, pool);
+    CHECK(std::equal(alone.begin(), alone.end(), all.begin() + static_cast<std::ptrdiff_t>(2 * alone.size())));
+    CHECK(std::equal(slope.begin(), slope.end(), slopes.begin() + static_cast<std::ptrdiff_t>(2 * slope.size())));
+    arena.reset();
+  }
+}
+
+TEST_CASE("convolutions and products have the same bits on every instruction set with fused multiply-adds") {
+  Pool pool(2);
+  Arena arena;
+  std::vector<std::vector<float>> first;
+  for (const std::int64_t target : tests::all_targets()) {
+    if (!tests::has_fma(target)) continue;
+    const tests::OnlyTargets only(target);
+    std::vector<std::vector<float>> found;
+    for (const ConvShape& s : kShapes) {
+      const auto x = random_floats(static_cast<std::size_t>(s.batch * s.channels * s.height * s.width), 11);
+      const auto w = random_floats(static_cast<std::size_t>(s.outputs * s.taps()), 12), bias = random_floats(static_cast<std::size_t>(s.outputs), 13);
+      const auto dy = random_floats(static_cast<std::size_t>(s.batch * s.outputs * s.positions()), 14);
+      std::vector<float> y(dy.size()), dx(x.size()), dw(w.size()), db(bias.size());
+      const float* padded = conv_pad(s, x.data(), arena, pool);
+      conv_forward(s, padded, w.data(), bias.data(), y.data(), arena, pool);
+      conv_backward_input(s, dy.data(), w.data(), dx.data(), true, arena, pool);
+      conv_backward_weights(s, padded, dy.data(), dw.data(), db.data(), arena, pool);
+      for (auto* values : {&y, &dx, &dw, &db}) found.push_back(*values);
+      arena.reset();
+    }
+    const auto a = random_floats(40 * 600, 15), b = random_floats(600 * 50, 16);
+    std::vector<float> c(40 * 50);
+    gemm(row_major(a.data(), 40, 600), transposed(row_major(b.data(), 50, 600)), c.data(), false, pool);
+    found.push_back(c);
+    if (first.empty()) first = found;
+    CAPTURE(hwy::TargetName(target));
+    for (std::size_t i = 0; i < found.size(); ++i) CHECK(found[i] == first[i]);
+  }
 }
