@@ -34,12 +34,16 @@ struct ModelOptions {
   std::int64_t ffn = 0;          // 0: the model's own; inner width of the feed-forward part
   std::int64_t patch = 0;        // 0: the model's own; of vit-tiny, height and width
   bool slim = false;             // the smaller variant, where there is one
+  std::string initial = "fan-in";  // of dense layers and convolutions: PyTorch's default, or he, see initialise_for_relu()
 };
 
 class TrainableModel {
  public:
   virtual ~TrainableModel() = default;
   const std::shared_ptr<const ParameterLayout>& layout() const { return layout_; }
+  /// Where weights and biases begin as PyTorch has it, He et al. 2015 instead: normal weights that keep the scale of what
+  /// passes through rectifiers, biases of 0.
+  void initialise_for_relu();
   /// {rows, classes}, a row for every entry of row_labels().
   virtual Var logits(Tape& t, const Batch& batch) const = 0;
   /// The labels in the order of the rows of logits(), where that is not the batch's own; -1: the row does not count.

@@ -159,3 +159,29 @@ TEST_CASE("schedules rise, fall and end as their formulas say") {
   step.every = 30;
   CHECK(scheduled(step, 1, 65) == doctest::Approx(0.01));
 }
+
+TEST_CASE("weights begin with the deviation that He et al. ask for, biases at 0, and the layout is the same") {
+  ModelOptions o;
+  o.name = "lenet5";
+  o.input = {1, 28, 28};
+  const auto plain = make_model(o);
+  o.initial = "he";
+  const auto he = make_model(o);
+  Parameters p(he->layout());
+  initialise(p, 3);
+  REQUIRE(he->layout()->entries().size() == plain->layout()->entries().size());
+  for (std::size_t i = 0; i < he->layout()->entries().size(); ++i) {
+    const ParameterEntry &e = he->layout()->entry(i), &same = plain->layout()->entry(i);
+    CAPTURE(e.name);
+    CHECK(e.name == same.name);
+    CHECK(e.shape == same.shape);
+    CHECK(e.offset == same.offset);
+    double squares = 0;
+    for (const float v : p.value(i)) squares += static_cast<double>(v) * static_cast<double>(v);
+    const double deviation = std::sqrt(squares / static_cast<double>(e.size)), inputs = static_cast<double>(e.size / e.shape[0]);
+    if (e.shape.size() == 1) CHECK(deviation == 0);
+    else CHECK(deviation == doctest::Approx(std::sqrt(2 / inputs)).epsilon(4 / std::sqrt(2 * static_cast<double>(e.size))));
+  }
+  o.initial = "hee";
+  CHECK_THROWS_AS(make_model(o), Error);
+}
