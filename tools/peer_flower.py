@@ -21,6 +21,7 @@ import time
 import numpy as np
 
 CLIENTS, IMAGES, FRACTION, BATCH, RATE = 100, 600, 0.1, 32, 0.05
+MEAN, DEVIATION = 0.2860, 0.3530  # of the training set, as core/data/images.cpp has it
 
 
 def unpacked(name):
@@ -36,6 +37,10 @@ def load(part="train"):
     x = np.frombuffer(unpacked(part + "-images-idx3-ubyte"), np.uint8, offset=16).reshape(-1, 1, 28, 28)
     y = np.frombuffer(unpacked(part + "-labels-idx1-ubyte"), np.uint8, offset=8)
     return x, y.astype(np.int64)
+
+
+def scaled(x):
+    return (x.astype(np.float32) / 255 - MEAN) / DEVIATION
 
 
 def make_model(name):
@@ -59,7 +64,7 @@ def accuracy(model, parameters):
     with torch.no_grad():
         for p, value in zip(model.parameters(), parameters):
             p.copy_(torch.from_numpy(value))
-        guesses = torch.cat([model(torch.from_numpy(part.astype(np.float32) / 255)).argmax(1) for part in np.array_split(x, 20)])
+        guesses = torch.cat([model(torch.from_numpy(scaled(part))).argmax(1) for part in np.array_split(x, 20)])
     return 100 * float((guesses.numpy() == y).mean())
 
 
@@ -91,7 +96,7 @@ def flower(name, rounds, seed, evaluate):
                 torch.set_num_threads(1)
                 torch.manual_seed(seed * 1000 + self.part)
                 x, y = peer_flower.load()
-                STATE["x"] = torch.from_numpy(x.astype(np.float32) / 255)
+                STATE["x"] = torch.from_numpy(peer_flower.scaled(x))
                 STATE["y"] = torch.from_numpy(y)
                 STATE["model"] = peer_flower.make_model(name)
             model = STATE["model"]
