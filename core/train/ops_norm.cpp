@@ -33,6 +33,15 @@ void share(std::int64_t count, std::int64_t values, Pool& pool, Body body) {
   pool.parallel_for(count, std::max<std::int64_t>(1, 16384 / values), std::ref(range));
 }
 
+/// What every norm goes backward from, and to, but for x.
+struct Slopes {
+  const float *x, *dy, *gains;
+  float *dgain, *dbias;
+};
+Slopes slopes_of(Tape& t, Var x, Var y, Var gain, Var bias) {
+  return {t.value(x).data(), t.gradient(y).data(), t.value(gain).data(), t.gradient(gain).data(), t.gradient(bias).data()};
+}
+
 /// What follows a batch norm: nothing, or a relu, before which a shortcut may be added.
 struct After {
   bool relu;
@@ -76,11 +85,7 @@ Var batch_norm_and(Tape& t, Var x, const BatchNorm& norm, const After& after) {
   });
   if (t.wants(y))
     t.on_backward([=](Tape& tape) {
-      const float* xs = tape.value(x).data();
-      const float* dy = tape.gradient(y).data();
-      const float* gains = tape.value(gain).data();
-      float* dgain = tape.gradient(gain).data();
-      float* dbias = tape.gradient(bias).data();
+      const auto [xs, dy, gains, dgain, dbias] = slopes_of(tape, x, y, gain, bias);
       const auto written = [&](Var v) { return v.id >= 0 && tape.wants(v) ? tape.written_gradient(v) : Tape::Written{}; };
       const Tape::Written to_shortcut = written(after.shortcut), to_x = written(x);
       share(l.channels, l.outer * l.inner, tape.pool(), [&](std::int64_t c) {
@@ -130,11 +135,7 @@ Var group_norm(Tape& t, Var x, Var gain, Var bias, std::int64_t groups, float ep
   });
   if (t.wants(y))
     t.on_backward([=](Tape& tape) {
-      const float* xs = tape.value(x).data();
-      const float* dy = tape.gradient(y).data();
-      const float* gains = tape.value(gain).data();
-      float* dgain = tape.gradient(gain).data();
-      float* dbias = tape.gradient(bias).data();
+      const auto [xs, dy, gains, dgain, dbias] = slopes_of(tape, x, y, gain, bias);
       float* dx = tape.wants(x) ? tape.gradient(x).data() : nullptr;
       const Arena::Mark mark = tape.arena().mark();
       double* sums = tape.arena().doubles(static_cast<std::size_t>(2 * l.outer * l.channels));  // of each channel of each image
@@ -182,11 +183,7 @@ Var layer_norm(Tape& t, Var x, Var gain, Var bias, float epsilon) {
   });
   if (t.wants(y))
     t.on_backward([=](Tape& tape) {
-      const float* xs = tape.value(x).data();
-      const float* dy = tape.gradient(y).data();
-      const float* gains = tape.value(gain).data();
-      float* dgain = tape.gradient(gain).data();
-      float* dbias = tape.gradient(bias).data();
+      const auto [xs, dy, gains, dgain, dbias] = slopes_of(tape, x, y, gain, bias);
       // One thread: every row adds to the same gains.
       for (std::int64_t k = 0; k < rows; ++k) row_gain_gradient(xs + k * size, dy + k * size, {size, means[k], scales[k]}, dgain, dbias);
       if (!tape.wants(x)) return;

@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "comm/collective.h"
+#include "core/clock.h"
 #include "core/file.h"
 #include "core/models/load.h"
 #include "core/text/tokenizer.h"
@@ -146,7 +147,7 @@ Subject load_subject(const std::string& path, const EqualityOptions& options) {
   const auto start = comm::Clock::now();
   subject.expected = run_all(subject, single, options.tokens, nullptr, 1);
   fmt::print(stderr, "{} in a single process ({:.1f} s)\n", subject.name,
-             std::chrono::duration<double>(comm::Clock::now() - start).count());
+             core::seconds_since(start));
   return subject;
 }
 
@@ -176,7 +177,7 @@ void run_cluster(Cluster& cluster, Combinations combinations, const std::vector<
     const auto start = comm::Clock::now();
     compare(subject, run_all(subject, shard, options.tokens, cluster.transport(), cluster.threads()), what, tally);
     if (options.mpi_child.empty())
-      fmt::print(stderr, "{} ({:.1f} s)\n", what, std::chrono::duration<double>(comm::Clock::now() - start).count());
+      fmt::print(stderr, "{} ({:.1f} s)\n", what, core::seconds_since(start));
   }
 }
 
@@ -203,7 +204,7 @@ void run_mpi(Combinations combinations, const EqualityOptions& options, Tally& t
   tally.different += result.at("different").get<int>();
   for (const auto& failure : result.at("failures")) tally.failures.push_back(failure);
   fmt::print(stderr, "mpi x{}: {} combinations, {} different ({:.1f} s)\n", ranks, result.at("combinations").get<int>(),
-             result.at("different").get<int>(), std::chrono::duration<double>(comm::Clock::now() - start).count());
+             result.at("different").get<int>(), core::seconds_since(start));
 }
 
 int finish(const EqualityOptions& options, const Tally& tally, double seconds) {
@@ -241,7 +242,7 @@ int run_mpi_rank(const EqualityOptions& options) {
   }
   Tally tally;
   run_cluster(cluster, combinations, load_subjects(options), options, tally);
-  return finish(options, tally, std::chrono::duration<double>(comm::Clock::now() - start).count());
+  return finish(options, tally, core::seconds_since(start));
 }
 
 int run_equality(EqualityOptions options) {
@@ -271,7 +272,7 @@ int run_equality(EqualityOptions options) {
     }
     begin = end;
   }
-  return finish(options, tally, std::chrono::duration<double>(comm::Clock::now() - start).count());
+  return finish(options, tally, core::seconds_since(start));
 }
 
 }  // namespace

@@ -1,14 +1,13 @@
 // `starling bench federated`: client updates a second of an experiment, trained by this process, counted from the end of
-// the first round and without evaluations. `tools/peers flower` runs it beside Flower's simulation engine. With --overhead
-// what the server costs where clients train nothing.
+// the first round and without evaluations. `tools/peers flower` runs it beside Flower's simulation engine.
 #include <chrono>
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 #include <sys/resource.h>
 
+#include "core/clock.h"
 #include "core/error.h"
-#include "tools/bench/federated_overhead.h"
 #include "tools/command.h"
 #include "tools/federated_run.h"
 #include "tools/self.h"
@@ -25,11 +24,8 @@ struct Options {
   bool json = false;
 };
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
 int run(const Options& options) {
   const auto start = Clock::now();
-  core::check(!options.experiment.empty(), core::Kind::usage, "give an experiment file, or --overhead");
   const Federation federation(load_experiment(options.experiment, options.overrides), {});
   const Experiment& e = federation.experiment();
   core::check(!e.own_data && e.clock == "virtual" && e.rounds > 1, core::Kind::usage, "{}: expected two rounds at least, clock = 'virtual', and data that is here",
@@ -37,7 +33,7 @@ int run(const Options& options) {
   const int threads = threads_per_rank(options.threads, 1);
   federated::ClientStates states;
   const auto workplace = federated::local_workplace(federation.model(), federation.data(), states, {e.client, threads});
-  const double ready_s = seconds_since(start);
+  const double ready_s = core::seconds_since(start);
   Clock::time_point first, last;
   std::int64_t updates = 0;
   double accuracy = 0;
@@ -71,20 +67,11 @@ int run(const Options& options) {
 
 std::function<int()> federated(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  auto overhead = std::make_shared<OverheadOptions>();
-  auto* experiment = app.add_option("EXPERIMENT", options->experiment, "experiment file (TOML)");
+  app.add_option("EXPERIMENT", options->experiment, "experiment file (TOML)")->required();
   app.add_option("--set", options->overrides, "KEY=VALUE or SECTION.KEY=VALUE instead of the file's; may be given again")->allow_extra_args(false);
   app.add_option("--threads", options->threads, "default: all cores")->check(CLI::Range(1, 1024));
-  auto* flag = app.add_flag("--overhead", overhead->wanted, "instead: the server's cost, with clients that send back what they were sent")->excludes(experiment);
-  app.add_option("--nodes", overhead->nodes, "of --overhead: processes")->capture_default_str()->check(CLI::Range(1, 1024))->needs(flag);
-  app.add_option("--clients", overhead->clients, "of --overhead")->capture_default_str()->check(CLI::Range(1, 100000))->needs(flag);
-  app.add_option("--rounds", overhead->rounds, "of --overhead, the first and the last not timed")->capture_default_str()->check(CLI::Range(3, 100000))->needs(flag);
   add_json_flag(app, options->json);
-  return [options, overhead] {
-    if (!overhead->wanted) return run(*options);
-    overhead->json = options->json;
-    return measure_overhead(*overhead);
-  };
+  return [options] { return run(*options); };
 }
 
 }  // namespace starling::tools::bench

@@ -1,7 +1,8 @@
-#include "tools/bench/federated_overhead.h"
-
+// `starling bench federated-overhead`: what the server of a federated run costs, apart from training: clients that send
+// back what they were sent, on node processes over TCP.
 #include <chrono>
 
+#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 #include <sys/resource.h>
 
@@ -16,6 +17,13 @@ namespace starling::tools::bench {
 namespace {
 
 constexpr int kWidth = 994;  // of a perceptron with 999,966 values
+
+struct OverheadOptions {
+  int nodes = 2;      // processes
+  int clients = 100;  // all of them in every round, each sent a model of its own as a device would be
+  int rounds = 12;    // two of them are not timed: the first and the last
+  bool json = false;
+};
 
 struct Measured {
   std::int64_t parameters = 0, replies = 0;
@@ -92,8 +100,6 @@ Measured measure(const OverheadOptions& options, int width, int rounds) {
   return m;
 }
 
-}  // namespace
-
 int measure_overhead(const OverheadOptions& options) {
   const Measured large = measure(options, kWidth, options.rounds), small = measure(options, 1, 4 * options.rounds);
   const double rate = static_cast<double>(large.payload_bytes) / large.wall_s;
@@ -123,6 +129,17 @@ int measure_overhead(const OverheadOptions& options) {
                       options.clients, options.nodes, large.parameters, rate * 1e-9, static_cast<double>(large.payload_bytes) * 1e-9, large.wall_s,
                       each_us(large.server_s, large) * 1e-3, large.node_s * 1e3, core_rate * 1e-9, small.parameters, each_us(small.wall_s, small), each_us(small.server_s, small)));
   return 0;
+}
+
+}  // namespace
+
+std::function<int()> federated_overhead(CLI::App& app) {
+  auto options = std::make_shared<OverheadOptions>();
+  app.add_option("--nodes", options->nodes, "processes")->capture_default_str()->check(CLI::Range(1, 1024));
+  app.add_option("--clients", options->clients, "all of them in every round")->capture_default_str()->check(CLI::Range(1, 100000));
+  app.add_option("--rounds", options->rounds, "the first and the last are not timed")->capture_default_str()->check(CLI::Range(3, 100000));
+  add_json_flag(app, options->json);
+  return [options] { return measure_overhead(*options); };
 }
 
 }  // namespace starling::tools::bench
