@@ -33,7 +33,7 @@ ClientState read(const fs::path& path) {
     core::check(entry.dtype == "F32" && entry.shape.size() == 1, Kind::malformed, "{}: {}: expected a list of F32", file->name(), entry.name);
     std::vector<float>& values = state.vectors[entry.name];
     values.resize(entry.bytes / sizeof(float));
-    std::memcpy(values.data(), file->bytes().data() + entry.offset, entry.bytes);
+    if (!values.empty()) std::memcpy(values.data(), file->bytes().data() + entry.offset, entry.bytes);
   }
   return state;
 }

@@ -75,7 +75,7 @@ Journal read_journal(const std::filesystem::path& file) {
   for (const core::SafetensorsEntry& entry : decoded.tensors) {
     check(entry.dtype == "F32" && entry.shape.size() == 1, Kind::malformed, "{}: {}: expected a list of F32", source, entry.name);
     std::vector<float> values(entry.bytes / sizeof(float));
-    std::memcpy(values.data(), mapped->bytes().data() + entry.offset, entry.bytes);
+    if (!values.empty()) std::memcpy(values.data(), mapped->bytes().data() + entry.offset, entry.bytes);
     if (entry.name.starts_with(kStrategy))
       j.strategy[entry.name.substr(kStrategy.size())] = std::move(values);
     else

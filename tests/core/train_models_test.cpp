@@ -12,7 +12,8 @@ namespace {
 
 std::int64_t learned(const ModelOptions& o) {
   std::int64_t sum = 0;
-  for (const ParameterEntry& e : make_model(o)->layout()->entries())
+  const auto model = make_model(o);
+  for (const ParameterEntry& e : model->layout()->entries())
     if (e.part != Part::statistic) sum += e.size;
   return sum;
 }

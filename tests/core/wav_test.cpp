@@ -72,7 +72,7 @@ TEST_CASE("log-mel is the logarithm of band energies of the plain Fourier sum") 
         std::complex<double> sum;
         for (std::size_t i = 0; i < 64 && frame * 40 + i < samples.size(); ++i) {
           const double hann = 0.5 - 0.5 * std::cos(2 * std::numbers::pi * static_cast<double>(i) / 64);
-          sum += std::polar(hann * static_cast<double>(samples[frame * 40 + i]), -2 * std::numbers::pi * static_cast<double>(i * k) / 64);
+          sum += hann * static_cast<double>(samples[frame * 40 + i]) * std::polar(1.0, -2 * std::numbers::pi * static_cast<double>(i * k) / 64);
         }
         const double f = static_cast<double>(k) * 125;
         if (f > low && f < high) energy += std::norm(sum) * (f < middle ? (f - low) / (middle - low) : (high - f) / (high - middle));

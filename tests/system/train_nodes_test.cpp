@@ -46,7 +46,8 @@ TEST_CASE("simulator, threads, processes and MPI ranks give the same bits") {
        }) {
     CAPTURE(nodes);
     const std::string name = "run" + std::to_string(++count);
-    const auto ran = world.run(world.command("--set strategy.name=scaffold " + nodes) + out(name));
+    // Open MPI keeps some memory to the end, which a build with the address sanitizer would take for a fault of ours.
+    const auto ran = world.run(world.command("--set strategy.name=scaffold " + nodes) + out(name), nodes.ends_with("mpi") ? "ASAN_OPTIONS=detect_leaks=0" : "");
     REQUIRE_MESSAGE(ran.status == 0, ran.err);
     CHECK(contents(world.folder / (name + "/model.safetensors")) == model);
     CHECK(without_wall(contents(world.folder / (name + "/metrics.jsonl"))) == metrics);
