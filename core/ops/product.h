@@ -98,7 +98,7 @@ void vector_product(const ProductJob& job, std::size_t begin, std::size_t end, S
 /// A tile over n columns inside a unit, n a multiple of 16: begins with zeros if `first`, else with `lanes`,
 /// which keep the sums of a unit that is longer than a chunk; ends with sums[row][output] if `last`, else in
 /// `lanes`. A function of its own, as its sixteen sums stay in registers only while nothing else wants any.
-static HWY_NOINLINE void tile_sums(const float* const (&w)[kOutputs], const float* const (&x)[kTileRows], std::size_t n,
+HWY_NOINLINE inline void tile_sums(const float* const (&w)[kOutputs], const float* const (&x)[kTileRows], std::size_t n,
                                    bool first, bool last, float* lanes, float* sums) {
   Tile tile;
   for (std::size_t i = 0; i < kTileSums; ++i)

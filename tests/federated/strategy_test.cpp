@@ -83,19 +83,15 @@ TEST_CASE("five scripted rounds of seven clients follow the papers' formulas") {
     for (unsigned round = 0; round < 5; ++round) {
       const auto clients = scripted(round, kSize);
       CHECK(round_of(*strategy, x, clients).changed);
-      double n = 0, steps = 0, norm = 0, curvature = 0, lossy = 0;
+      double n = 0, steps = 0, curvature = 0;
       for (const Client& k : clients) {
         n += k.examples;
         double squares = 0;
         for (std::size_t i = 0; i < kSize; ++i) squares += std::pow((y[i] - static_cast<double>(k.model[i])) / 0.1, 2);
         const double f = k.loss + 1e-10;
         curvature += 0.1 * std::pow(f, 0.1 - 1) * squares + 10 * std::pow(f, 0.1);
-        lossy += std::pow(f, 0.1);
       }
-      for (const Client& k : clients) {
-        steps += k.examples / n * static_cast<double>(k.steps);
-        norm += k.examples / n / static_cast<double>(k.steps);
-      }
+      for (const Client& k : clients) steps += k.examples / n * static_cast<double>(k.steps);
       for (std::size_t i = 0; i < kSize; ++i) {
         double mean = 0, plain = 0, nova = 0, fair = 0, control = 0;
         for (const Client& k : clients) {
