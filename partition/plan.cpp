@@ -98,14 +98,22 @@ std::uint64_t slice_bytes(const core::LlamaModel& model, const core::LlamaSlice&
   return bytes;
 }
 
+std::uint64_t cache_bytes(const core::LlamaConfig& config, const core::LlamaSlice& slice, core::Type type, std::int64_t positions,
+                          std::int64_t sequences) {
+  return 2 * core::byte_size(type, {config.layers, sequences, slice.kv_end - slice.kv_begin, positions, config.head_size});
+}
+
 Plan make_plan(const core::LlamaModel& model, const PlanOptions& options) {
   const core::LlamaConfig& c = model.config;
   const std::size_t ranks = options.shares.size();
   core::ensure(ranks > 0 && options.names.size() == ranks, "a plan needs a name and a share for every rank");
+  check(options.sequences >= 1 && options.sequences <= kSequencesMax, Kind::usage, "{} sequences: expected 1 to {}", options.sequences,
+        kSequencesMax);
   Plan plan;
   plan.partition = ranks == 1 ? "single" : "tp";
   plan.sum = options.sum;
   plan.positions = options.positions;
+  plan.sequences = options.sequences;
   plan.kv_type = options.kv_type;
   const double total = std::accumulate(options.shares.begin(), options.shares.end(), 0.0);
   const auto cut = slices(c, options.shares);
@@ -119,9 +127,7 @@ Plan make_plan(const core::LlamaModel& model, const PlanOptions& options) {
       rank.weight_bytes += model.ends.embedding.bytes().size() + model.ends.output_norm.bytes().size();
       if (!c.tied) rank.weight_bytes += model.ends.output.bytes().size();
     }
-    rank.kv_bytes = 2 * static_cast<std::uint64_t>(c.layers) *
-                    core::byte_size(options.kv_type,
-                                    {cut[i].kv_end - cut[i].kv_begin, options.positions, c.head_size});
+    rank.kv_bytes = cache_bytes(c, cut[i], options.kv_type, options.positions, options.sequences);
     const std::uint64_t budget = i < options.memory_bytes.size() ? options.memory_bytes[i] : 0;
     check(budget == 0 || rank.weight_bytes + rank.kv_bytes <= budget, Kind::refused,
           "{}: its part needs {} bytes of weights and {} of cache, its memory budget is {}", rank.name,

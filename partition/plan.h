@@ -16,18 +16,22 @@ namespace starling::partition {
 
 using core::Rank;
 
+/// Sequences that have a cache at the same time, at most.
+inline constexpr std::int64_t kSequencesMax = 1024;
+
 struct RankPlan {
   std::string name;
   double share = 0;  // of the whole, 0..1
   core::LlamaSlice slice;
   std::uint64_t weight_bytes = 0;
-  std::uint64_t kv_bytes = 0;
+  std::uint64_t kv_bytes = 0;  // of all sequences
 };
 
 struct Plan {
   std::string partition;  // "single" or "tp"
   core::Sum sum = core::Sum::exact;
-  std::int64_t positions = 0;  // length of the cache
+  std::int64_t positions = 0;  // length of a sequence's cache
+  std::int64_t sequences = 1;  // that have a cache at the same time
   core::Type kv_type = core::Type::f32;
   std::vector<RankPlan> ranks;
   std::uint64_t bytes_per_token = 0;  // operand bytes that one decoded token adds up over ranks, per rank
@@ -46,12 +50,17 @@ std::vector<core::LlamaSlice> slices(const core::LlamaConfig& config, std::span<
 /// Bytes of the weights that a rank with `slice` keeps resident (rank 0 adds embedding, norm and head).
 std::uint64_t slice_bytes(const core::LlamaModel& model, const core::LlamaSlice& slice);
 
+/// Bytes of the keys and values that a rank with `slice` keeps.
+std::uint64_t cache_bytes(const core::LlamaConfig& config, const core::LlamaSlice& slice, core::Type type, std::int64_t positions,
+                          std::int64_t sequences);
+
 struct PlanOptions {
   std::vector<double> shares;      // one per rank
   std::vector<std::string> names;  // one per rank
   std::vector<std::uint64_t> memory_bytes;  // budget per rank; 0: no limit known. May be empty.
   core::Sum sum = core::Sum::exact;
   std::int64_t positions = 0;
+  std::int64_t sequences = 1;
   core::Type kv_type = core::Type::f32;
 };
 

@@ -31,9 +31,10 @@ struct ShardJob {
   exactSum @2 :Bool;
   kvType @3 :UInt32;
   positions @4 :UInt32;
-  rowsMax @5 :UInt32;       # positions of one step at most
+  rowsMax @5 :UInt32;       # rows of one step at most, of all its sequences
   allreduce @6 :Text;       # an algorithm, or "auto"
   weightBytes @7 :UInt64;   # what the slices add up to, checked against the node's budget
+  sequences @8 :UInt32;     # that have a cache at the same time
 }
 
 # One tensor of the receiver's slice; its bytes follow in data frames.

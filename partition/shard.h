@@ -3,7 +3,7 @@
 //
 //   master -> worker   job (ShardJob), then for every tensor of the slice: slice (TensorHeader), data...
 //   worker -> master   ready
-//   master -> worker   step: u64 position, u32 rows, u32 0, then rows x D floats of the residual stream
+//   master -> worker   step (shard_step.h): which sequences go on where, then their residual stream
 //   all                two all-reduces a layer
 //   master -> worker   finish         worker -> master   report
 #pragma once
@@ -27,8 +27,16 @@ inline constexpr std::string_view kShardService = "shard";
 
 struct ShardOptions {
   Plan plan;
-  std::int64_t rows_max = 64;       // positions of one prefill step
+  std::int64_t rows_max = 64;       // rows of one step, of all its sequences
   std::string allreduce = "auto";
+};
+
+/// What one sequence contributes to a step: `tokens` follow its first `position` tokens, whose keys and values are in
+/// `slot`, or are copied there from another sequence's slot, `source`, that begins with the same tokens.
+struct Feed {
+  std::int64_t slot = 0, source = 0, position = 0;
+  std::span<const core::TokenId> tokens;
+  bool logits = false;  // whether those after the last token are wanted
 };
 
 /// The master's half. With a null transport it is the single process: the same code in a group of one.
@@ -46,7 +54,17 @@ class ShardedLlama {
   /// last one, valid until the next call. Kind::usage when they do not fit the cache.
   std::span<const float> forward(std::span<const core::TokenId> tokens, std::int64_t position);
 
+  /// One step of several sequences, each in a slot of its own, of at most rows_max tokens together. Kind::usage when
+  /// a token is outside the vocabulary or does not fit its cache.
+  void step(std::span<const Feed> feeds);
+  /// Of the last step: the logits of the feed number `feed`, which wanted them.
+  std::span<const float> logits(std::size_t feed) const;
+  /// Of the last step: the rows of feed number `feed` as the head takes them, {tokens, D}, into `normed`.
+  void normed(std::size_t feed, std::span<float> normed);
+
+  const core::LlamaConfig& config() const;
   std::int64_t positions() const;
+  std::int64_t rows_max() const;
   const Plan& plan() const;
   /// What was chosen for the all-reduces, in words and numbers; null for a single process.
   const comm::TransportGroup* group() const;

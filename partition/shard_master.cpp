@@ -21,10 +21,13 @@ struct ShardedLlama::State {
   comm::Transport* transport;
   core::Pool& pool;
   std::vector<core::LlamaBlock> blocks;  // cut to this rank
-  core::KvCache cache;
+  StepCaches caches;
   core::LlamaWorkspace workspace;
   StepBuffer buffer;
-  std::vector<float> logits;
+  std::vector<StepSegment> segments;
+  std::vector<float> wanted;           // rows whose logits are wanted, {sequences, D}
+  std::vector<float> logits;           // {sequences, vocabulary}
+  std::vector<std::size_t> logits_of;  // by feed: its row of `logits` + 1, or 0
   std::unique_ptr<core::Group> alone;
   std::unique_ptr<comm::TransportGroup> group;
   ShardReport report;
@@ -35,12 +38,21 @@ struct ShardedLlama::State {
 
   State(const core::LlamaModel& m, const ShardOptions& o, comm::Transport* t, core::Pool& p)
       : model(m), options(o), transport(t), pool(p),
-        cache(m.config, o.plan.ranks.front().slice, o.plan.kv_type, o.plan.positions),
-        workspace(m.config, o.plan.ranks.front().slice, o.rows_max), buffer(o.rows_max, m.config.width),
-        logits(static_cast<std::size_t>(m.config.vocabulary)) {}
+        caches(m.config, o.plan.ranks.front().slice, o.plan.kv_type, o.plan.positions, o.plan.sequences),
+        workspace(m.config, o.plan.ranks.front().slice, o.rows_max),
+        buffer({o.plan.sequences, o.plan.positions, o.rows_max, m.config.width}) {
+    const auto sequences = static_cast<std::size_t>(o.plan.sequences);
+    segments.reserve(sequences);
+    logits_of.reserve(sequences);
+    wanted.resize(sequences * static_cast<std::size_t>(m.config.width));
+    logits.resize(sequences * static_cast<std::size_t>(m.config.vocabulary));
+  }
 
   void distribute();
-  void step(std::span<const core::TokenId> tokens, std::int64_t position);
+  void begin(std::span<const Feed> feeds);
+  void blocks_of_step();
+  void head(std::span<const Feed> feeds);
+  std::span<float> rows_of(std::size_t feed);
   ShardReport collect(core::Rank from);
 };
 
@@ -68,6 +80,7 @@ void ShardedLlama::State::distribute() {
     job.sum = plan.sum;
     job.kv_type = plan.kv_type;
     job.positions = plan.positions;
+    job.sequences = plan.sequences;
     job.rows_max = options.rows_max;
     job.allreduce = options.allreduce;
     job.weight_bytes = plan.ranks[static_cast<std::size_t>(rank)].weight_bytes;
@@ -85,19 +98,55 @@ void ShardedLlama::State::distribute() {
   }
 }
 
-void ShardedLlama::State::step(std::span<const core::TokenId> tokens, std::int64_t position) {
-  const auto rows = static_cast<std::int64_t>(tokens.size());
-  const std::span<float> hidden = buffer.hidden(rows);
-  core::embed(model.ends, tokens, hidden);
-  if (transport) {
-    buffer.set({static_cast<std::uint64_t>(position), static_cast<std::uint32_t>(rows)});
-    for (core::Rank rank = 1; rank < transport->size(); ++rank)
-      transport->send(rank, comm::Kind::step, buffer.bytes(buffer.size(rows)), comm::kNoDeadline);
+/// Checks the feeds, lays them out as segments and looks their tokens up.
+void ShardedLlama::State::begin(std::span<const Feed> feeds) {
+  const Plan& plan = options.plan;
+  segments.clear();
+  std::int64_t rows = 0;
+  for (const Feed& feed : feeds) {
+    const auto count = static_cast<std::int64_t>(feed.tokens.size());
+    core::ensure(feed.slot >= 0 && feed.slot < plan.sequences && feed.source >= 0 && feed.source < plan.sequences, "a slot that is not there");
+    check(count > 0 && feed.position >= 0 && count <= plan.positions - feed.position, Kind::usage,
+          "{} tokens at position {} do not fit a cache of {} positions", count, feed.position, plan.positions);
+    segments.push_back({static_cast<std::uint32_t>(feed.slot), static_cast<std::uint32_t>(feed.source),
+                        static_cast<std::uint32_t>(feed.position), static_cast<std::uint32_t>(count)});
+    rows += count;
   }
+  core::ensure(rows > 0 && rows <= options.rows_max, "more tokens than a step holds");
+  buffer.set(segments);
+  for (std::size_t i = 0; i < feeds.size(); ++i) core::embed(model.ends, feeds[i].tokens, rows_of(i));
+}
+
+void ShardedLlama::State::blocks_of_step() {
+  if (transport)
+    for (core::Rank rank = 1; rank < transport->size(); ++rank)
+      transport->send(rank, comm::Kind::step, buffer.bytes(), comm::kNoDeadline);
   const core::LlamaShard shard{model.config, slice(), blocks, options.plan.sum};
   const auto begin = comm::Clock::now();
-  core::forward_blocks(shard, hidden, rows, position, cache, workspace, ranks(), pool);
+  core::forward_blocks(shard, buffer.hidden(), caches.prepare(buffer.segments()), workspace, ranks(), pool);
   report.compute_ms += 1e3 * core::seconds_since(begin);
+}
+
+/// One product for all rows whose logits are wanted.
+void ShardedLlama::State::head(std::span<const Feed> feeds) {
+  const auto width = static_cast<std::size_t>(model.config.width), vocabulary = static_cast<std::size_t>(model.config.vocabulary);
+  std::size_t count = 0;
+  logits_of.assign(feeds.size(), 0);
+  for (std::size_t i = 0; i < feeds.size(); ++i) {
+    if (!feeds[i].logits) continue;
+    const std::span<const float> last = rows_of(i).last(width);
+    std::copy(last.begin(), last.end(), wanted.begin() + static_cast<std::ptrdiff_t>(count * width));
+    logits_of[i] = ++count;
+  }
+  if (count > 0)
+    core::logits(model.ends, model.config, std::span(wanted).first(count * width), std::span(logits).first(count * vocabulary), pool);
+}
+
+std::span<float> ShardedLlama::State::rows_of(std::size_t feed) {
+  const auto width = static_cast<std::size_t>(model.config.width);
+  std::size_t first = 0;
+  for (std::size_t i = 0; i < feed; ++i) first += segments[i].rows;
+  return buffer.hidden().subspan(first * width, segments[feed].rows * width);
 }
 
 ShardReport ShardedLlama::State::collect(core::Rank from) {
@@ -120,28 +169,49 @@ ShardedLlama::ShardedLlama(const core::LlamaModel& model, const ShardOptions& op
     state_->alone = std::make_unique<core::Alone>();
   }
   state_->report.weight_bytes = options.plan.ranks.front().weight_bytes;
-  state_->report.kv_bytes = state_->cache.bytes();
+  state_->report.kv_bytes = state_->caches.bytes();
   state_->report.load_ms = 1e3 * core::seconds_since(start);
 }
 
 ShardedLlama::~ShardedLlama() = default;
 
-std::span<const float> ShardedLlama::forward(std::span<const core::TokenId> tokens, std::int64_t position) {
+void ShardedLlama::step(std::span<const Feed> feeds) {
+  state_->begin(feeds);
+  state_->blocks_of_step();
+  state_->head(feeds);
+}
+
+std::span<const float> ShardedLlama::logits(std::size_t feed) const {
+  const State& s = *state_;
+  core::ensure(feed < s.logits_of.size() && s.logits_of[feed] > 0, "logits that were not asked for");
+  const auto vocabulary = static_cast<std::size_t>(s.model.config.vocabulary);
+  return std::span(s.logits).subspan((s.logits_of[feed] - 1) * vocabulary, vocabulary);
+}
+
+void ShardedLlama::normed(std::size_t feed, std::span<float> normed) {
   State& s = *state_;
+  core::ensure(feed < s.segments.size(), "no such feed in the last step");
+  core::final_norm(s.model.ends, s.model.config, s.rows_of(feed), normed, s.pool);
+}
+
+std::span<const float> ShardedLlama::forward(std::span<const core::TokenId> tokens, std::int64_t position) {
+  const State& s = *state_;
   const auto count = static_cast<std::int64_t>(tokens.size());
   check(count > 0 && position >= 0 && position + count <= s.options.plan.positions, Kind::usage,
         "{} tokens at position {} do not fit a cache of {} positions", count, position, s.options.plan.positions);
-  std::int64_t done = 0;
-  std::int64_t rows = 0;
-  for (; done < count; done += rows) {
+  for (std::int64_t done = 0, rows = 0; done < count; done += rows) {
     rows = std::min(s.options.rows_max, count - done);
-    s.step(tokens.subspan(static_cast<std::size_t>(done), static_cast<std::size_t>(rows)), position + done);
+    const Feed feed{.slot = 0, .source = 0, .position = position + done,
+                    .tokens = tokens.subspan(static_cast<std::size_t>(done), static_cast<std::size_t>(rows)),
+                    .logits = done + rows == count};
+    step({&feed, 1});
   }
-  const auto width = static_cast<std::size_t>(s.model.config.width);
-  const auto last = s.buffer.hidden(rows).subspan(static_cast<std::size_t>(rows - 1) * width, width);
-  core::logits(s.model.ends, s.model.config, last, s.logits, s.pool);
-  return s.logits;
+  return logits(0);
 }
+
+const core::LlamaConfig& ShardedLlama::config() const { return state_->model.config; }
+
+std::int64_t ShardedLlama::rows_max() const { return state_->options.rows_max; }
 
 std::int64_t ShardedLlama::positions() const { return state_->options.plan.positions; }
 

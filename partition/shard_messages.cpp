@@ -3,6 +3,7 @@
 #include <array>
 
 #include "comm/message.h"
+#include "partition/plan.h"
 #include "partition/shard.capnp.h"
 
 namespace starling::partition {
@@ -57,6 +58,7 @@ std::vector<std::byte> encode(const ShardJob& job) {
     out.setExactSum(job.sum == core::Sum::exact);
     out.setKvType(static_cast<std::uint32_t>(job.kv_type));
     out.setPositions(static_cast<std::uint32_t>(job.positions));
+    out.setSequences(static_cast<std::uint32_t>(job.sequences));
     out.setRowsMax(static_cast<std::uint32_t>(job.rows_max));
     out.setAllreduce(job.allreduce);
     out.setWeightBytes(job.weight_bytes);
@@ -143,9 +145,12 @@ ShardJob decode_shard_job(core::Bytes bytes, std::string_view peer) {
     job.kv_type = element_type(in.getKvType(), peer, "kvType");
     job.positions = in.getPositions();
     job.rows_max = in.getRowsMax();
+    job.sequences = in.getSequences();
     check(job.positions > 0 && job.positions <= kPositionsMax, Kind::malformed, "{}: positions: {}", peer,
           job.positions);
     check(job.rows_max > 0 && job.rows_max <= kRowsMax, Kind::malformed, "{}: rowsMax: {}", peer, job.rows_max);
+    check(job.sequences > 0 && job.sequences <= kSequencesMax, Kind::malformed, "{}: sequences: {} is not in 1..{}", peer,
+          job.sequences, kSequencesMax);
     job.allreduce = in.getAllreduce();
     job.weight_bytes = in.getWeightBytes();
     return job;

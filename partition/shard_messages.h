@@ -29,6 +29,7 @@ struct ShardJob {
   core::Sum sum = core::Sum::exact;
   core::Type kv_type = core::Type::f32;
   std::int64_t positions = 0;
+  std::int64_t sequences = 1;
   std::int64_t rows_max = 0;
   std::string allreduce;
   std::uint64_t weight_bytes = 0;

@@ -1,53 +1,76 @@
-// The frame that starts a forward step: u64 position, u32 rows, u32 0, then rows x D floats.
+// The frame that starts a forward step, little-endian:
+//
+//   u32 segments, u32 rows, u64 0, then for every segment u32 slot, u32 source, u32 position, u32 rows,
+//   then rows x D floats: the residual stream of all segments, one after the other
+//
+// A slot is a place for one sequence's cache. Before anything is computed a segment whose source is another slot
+// takes over its first `position` positions; these copies are made in the order of the segments.
 #pragma once
 
 #include <cstdint>
-#include <cstring>
 #include <span>
 #include <string_view>
 #include <vector>
 
 #include "core/bytes.h"
+#include "core/models/llama.h"
+#include "partition/plan.h"
 
 namespace starling::partition {
 
-inline constexpr std::size_t kStepHeaderBytes = 16;
+inline constexpr std::size_t kStepHeaderBytes = 16, kStepSegmentBytes = 16;
 
-struct Step {
-  std::uint64_t position = 0;
-  std::uint32_t rows = 0;
+struct StepSegment {
+  std::uint32_t slot = 0, source = 0, position = 0, rows = 0;
+
+  friend bool operator==(const StepSegment&, const StepSegment&) = default;
 };
 
-/// A step in the buffer that travels: the residual stream lies behind the header, so that nothing is copied.
+/// What a step may ask for.
+struct StepLimits {
+  std::int64_t sequences = 1, positions = 0, rows = 0, width = 0;
+};
+
+/// A step in the buffer that travels: the residual stream lies behind the segments, so that nothing is copied. All
+/// memory is taken at the start.
 class StepBuffer {
  public:
-  StepBuffer(std::int64_t rows_max, std::int64_t width)
-      : width_(width), bytes_(kStepHeaderBytes + static_cast<std::size_t>(rows_max * width) * sizeof(float)) {}
+  explicit StepBuffer(const StepLimits& limits);
 
-  std::size_t size(std::int64_t rows) const {
-    return kStepHeaderBytes + static_cast<std::size_t>(rows * width_) * sizeof(float);
-  }
-  std::size_t capacity() const { return bytes_.size(); }
-  std::span<std::byte> bytes(std::size_t size) { return std::span(bytes_).first(size); }
-  std::span<float> hidden(std::int64_t rows) {
-    return {reinterpret_cast<float*>(bytes_.data() + kStepHeaderBytes), static_cast<std::size_t>(rows * width_)};
-  }
-  void set(Step step) {
-    const std::uint32_t zero = 0;
-    std::memcpy(bytes_.data(), &step.position, 8);
-    std::memcpy(bytes_.data() + 8, &step.rows, 4);
-    std::memcpy(bytes_.data() + 12, &zero, 4);
-  }
-  Step step() const {
-    Step step;
-    std::memcpy(&step.position, bytes_.data(), 8);
-    std::memcpy(&step.rows, bytes_.data() + 8, 4);
-    return step;
-  }
+  /// The master's half: writes the segments; then hidden() is to be filled and bytes() to be sent.
+  void set(std::span<const StepSegment> segments);
+  /// The worker's half: room for a frame of `size` bytes. Kind::malformed naming `peer` unless a step can be so long.
+  std::span<std::byte> receive(std::uint64_t size, std::string_view peer);
+  /// Then checks what came, and gives segments() and hidden(). Kind::malformed naming `peer` and the field.
+  void decode(std::string_view peer);
+
+  std::span<const StepSegment> segments() const { return segments_; }
+  std::int64_t rows() const { return rows_; }
+  std::span<float> hidden();
+  core::Bytes bytes() const { return std::span(bytes_).first(size_); }
 
  private:
-  std::int64_t width_;
+  std::size_t size_of(std::size_t segments, std::int64_t rows) const;
+
+  StepLimits limits_;
+  std::vector<StepSegment> segments_;  // its capacity is limits_.sequences
+  std::int64_t rows_ = 0;
+  std::size_t size_ = 0;
   std::vector<std::byte> bytes_;
+};
+
+/// The caches of all slots of a rank.
+class StepCaches {
+ public:
+  StepCaches(const core::LlamaConfig& config, const core::LlamaSlice& slice, core::Type type, std::int64_t positions,
+             std::int64_t sequences);
+  std::uint64_t bytes() const;
+  /// Makes the copies of `segments` and says where the model finds each one's keys and values; valid until the next call.
+  std::span<const core::Segment> prepare(std::span<const StepSegment> segments);
+
+ private:
+  std::vector<core::KvCache> slots_;
+  std::vector<core::Segment> segments_;
 };
 
 }  // namespace starling::partition

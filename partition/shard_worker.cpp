@@ -13,43 +13,23 @@ namespace starling::partition {
 using core::check;
 using core::Kind;
 
-namespace {
-
-Step receive_step(comm::Transport& transport, const ShardJob& job, const comm::Incoming& incoming,
-                  StepBuffer& buffer) {
-  const std::string_view field = "step";
-  check(incoming.length >= kStepHeaderBytes && incoming.length <= buffer.capacity(), Kind::malformed,
-        "{}: {} of {} bytes: expected {} to {}", transport.name(0), field, incoming.length, kStepHeaderBytes,
-        buffer.capacity());
-  transport.read(0, buffer.bytes(incoming.length), comm::kNoDeadline);
-  const Step step = buffer.step();
-  const auto positions = static_cast<std::uint64_t>(job.positions);
-  check(step.rows > 0 && step.rows <= job.rows_max && buffer.size(step.rows) == incoming.length, Kind::malformed,
-        "{}: step of {} rows in {} bytes: expected 1 to {} rows of {} floats", transport.name(0), step.rows,
-        incoming.length, job.rows_max, job.config.width);
-  check(step.position <= positions && step.rows <= positions - step.position, Kind::malformed,
-        "{}: step at position {} with {} rows: the cache holds {}", transport.name(0), step.position, step.rows,
-        positions);
-  return step;
-}
-
-}  // namespace
-
 void serve_shard(comm::Transport& transport, core::Bytes settings, const NodeBudget& budget) {
   const auto start = comm::Clock::now();
   const ShardJob job = decode_shard_job(settings, transport.name(0));
-  check(budget.memory_bytes == 0 || job.weight_bytes <= budget.memory_bytes, Kind::refused,
-        "its slice needs {} bytes, this node's budget is {}", job.weight_bytes, budget.memory_bytes);
+  const std::uint64_t kv_bytes = cache_bytes(job.config, job.slice, job.kv_type, job.positions, job.sequences);
+  check(budget.memory_bytes == 0 || (job.weight_bytes <= budget.memory_bytes && kv_bytes <= budget.memory_bytes - job.weight_bytes),
+        Kind::refused, "its slice needs {} bytes and its cache {}, this node's budget is {}", job.weight_bytes, kv_bytes,
+        budget.memory_bytes);
   const std::vector<core::LlamaBlock> blocks = receive_slice(transport, job, budget.memory_bytes);
 
   core::Pool pool(budget.threads);
-  core::KvCache cache(job.config, job.slice, job.kv_type, job.positions);
+  StepCaches caches(job.config, job.slice, job.kv_type, job.positions, job.sequences);
   core::LlamaWorkspace workspace(job.config, job.slice, job.rows_max);
-  StepBuffer buffer(job.rows_max, job.config.width);
+  StepBuffer buffer({job.sequences, job.positions, job.rows_max, job.config.width});
   ShardReport report;
   for (const core::LlamaBlock& block : blocks)
     for (std::uint16_t r = 0; r < kRoles; ++r) report.weight_bytes += member(block, static_cast<Role>(r)).bytes().size();
-  report.kv_bytes = cache.bytes();
+  report.kv_bytes = caches.bytes();
   report.load_ms = 1e3 * core::seconds_since(start);
   transport.send(0, comm::Kind::ready, encode(Ready{report.weight_bytes, report.kv_bytes, report.load_ms}),
                  comm::kNoDeadline);
@@ -64,10 +44,10 @@ void serve_shard(comm::Transport& transport, core::Bytes settings, const NodeBud
     }
     check(incoming.kind == comm::Kind::step, Kind::malformed, "{}: sent a {} frame where a step was expected",
           transport.name(0), comm::to_string(incoming.kind));
-    const Step step = receive_step(transport, job, incoming, buffer);
+    transport.read(0, buffer.receive(incoming.length, transport.name(0)), comm::kNoDeadline);
+    buffer.decode(transport.name(0));
     const auto begin = comm::Clock::now();
-    core::forward_blocks(shard, buffer.hidden(step.rows), step.rows, static_cast<std::int64_t>(step.position), cache,
-                         workspace, group, pool);
+    core::forward_blocks(shard, buffer.hidden(), caches.prepare(buffer.segments()), workspace, group, pool);
     report.compute_ms += 1e3 * core::seconds_since(begin);
   }
   report.wait_ms = group.wait_ms();

@@ -1,6 +1,8 @@
 // The Llama family: how it is cut into slices, its cache, its embedding.
 #include "core/models/llama.h"
 
+#include <cstring>
+
 #include "core/error.h"
 #include "core/quant/blocks.h"
 
@@ -47,7 +49,7 @@ LlamaBlock cut(const LlamaBlock& block, const LlamaConfig& config, const LlamaSl
 }
 
 KvCache::KvCache(const LlamaConfig& config, const LlamaSlice& slice, Type type, std::int64_t positions)
-    : type_(type), positions_(positions), heads_(slice.kv_end - slice.kv_begin) {
+    : type_(type), positions_(positions), layers_(config.layers), heads_(slice.kv_end - slice.kv_begin) {
   const TypeInfo& stored = info(type);
   check(type == Type::f32 || type == Type::f16 || type == Type::q8_0, Kind::usage, "a cache of {} is not offered; known: f32 f16 q8_0",
         stored.name);
@@ -69,6 +71,17 @@ std::span<std::byte> KvCache::key(std::int64_t layer, std::int64_t head, std::in
 std::span<std::byte> KvCache::value(std::int64_t layer, std::int64_t head, std::int64_t position) {
   const std::int64_t row = (layer * heads_ + head) * positions_ + position;
   return values_.mutable_bytes().subspan(static_cast<std::size_t>(row * row_bytes_), static_cast<std::size_t>(row_bytes_));
+}
+
+void KvCache::copy_from(const KvCache& other, std::int64_t count) {
+  ensure(other.type_ == type_ && other.keys_.shape() == keys_.shape() && other.positions_ == positions_, "caches of different shapes");
+  ensure(count >= 0 && count <= positions_, "more positions than a cache holds");
+  const auto stride = static_cast<std::size_t>(positions_ * row_bytes_), bytes = static_cast<std::size_t>(count * row_bytes_);
+  if (bytes == 0) return;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(layers_ * heads_); ++i) {
+    std::memcpy(keys_.mutable_bytes().data() + i * stride, other.keys_.bytes().data() + i * stride, bytes);
+    std::memcpy(values_.mutable_bytes().data() + i * stride, other.values_.bytes().data() + i * stride, bytes);
+  }
 }
 
 void embed(const LlamaEnds& ends, std::span<const TokenId> tokens, std::span<float> hidden) {

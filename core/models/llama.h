@@ -97,10 +97,12 @@ class KvCache {
   /// Row of head_size values; `head` counts from the slice's first kv head.
   std::span<std::byte> key(std::int64_t layer, std::int64_t head, std::int64_t position);
   std::span<std::byte> value(std::int64_t layer, std::int64_t head, std::int64_t position);
+  /// Takes over the first `count` positions of a cache of the same model, slice, type and size.
+  void copy_from(const KvCache& other, std::int64_t count);
 
  private:
   Type type_;
-  std::int64_t positions_, heads_, row_bytes_;
+  std::int64_t positions_, layers_, heads_, row_bytes_;
   Tensor keys_, values_;
 };
 
@@ -127,18 +129,29 @@ struct LlamaShard {
   Sum sum = Sum::exact;
 };
 
-/// hidden: {rows, D}, the residual stream for positions [position, position + rows), replicated on every
-/// rank and updated in place; keys and values of those positions enter the cache. Two all-reduces a layer.
-/// Kind::internal if the range exceeds the cache or the workspace; Kind::unsupported if a partial sum leaves
-/// the exact range (the message names layer and value).
-void forward_blocks(const LlamaShard& shard, std::span<float> hidden, std::int64_t rows, std::int64_t position,
-                    KvCache& cache, LlamaWorkspace& workspace, Group& group, Pool& pool);
+/// Consecutive rows of a batch that belong to one sequence: its positions [position, position + rows).
+struct Segment {
+  KvCache* cache = nullptr;  // no two segments of a batch share one
+  std::int64_t position = 0, rows = 0;
+};
+
+/// hidden: {rows, D}, the residual stream of the segments one after the other, replicated on every rank and
+/// updated in place; keys and values of their positions enter their caches. One product a matrix and two
+/// all-reduces a layer serve all segments, and each has the bits it has alone. Kind::internal if a range exceeds
+/// its cache or the rows the workspace; Kind::unsupported if a partial sum leaves the exact range (the message
+/// names layer and value).
+void forward_blocks(const LlamaShard& shard, std::span<float> hidden, std::span<const Segment> segments,
+                    LlamaWorkspace& workspace, Group& group, Pool& pool);
 
 /// hidden[i] = embedding row of tokens[i]. Kind::usage for an id outside the vocabulary.
 void embed(const LlamaEnds& ends, std::span<const TokenId> tokens, std::span<float> hidden);
 
-/// logits {vocabulary} of one row of the residual stream.
-void logits(const LlamaEnds& ends, const LlamaConfig& config, std::span<const float> hidden,
-            std::span<float> result, Pool& pool);
+/// normed: {rows, D}, rows of the residual stream as the head takes them; may be `hidden` itself.
+void final_norm(const LlamaEnds& ends, const LlamaConfig& config, std::span<const float> hidden, std::span<float> normed,
+                Pool& pool);
+
+/// logits {rows, vocabulary} of rows of the residual stream, which final_norm replaces in place.
+void logits(const LlamaEnds& ends, const LlamaConfig& config, std::span<float> hidden, std::span<float> result,
+            Pool& pool);
 
 }  // namespace starling::core

@@ -67,8 +67,8 @@ class Inference {
   using Residual = std::span<float>;
   using Weights = LlamaWeights<Values, Product, CutProduct>;
 
-  Inference(const LlamaShard& shard, std::int64_t rows, std::int64_t position, KvCache& cache, Buffers& buffers, Group& group, Pool& pool)
-      : shard_(shard), config_(shard.config), rows_(rows), position_(position), cache_(cache), b_(buffers), group_(group), pool_(pool) {}
+  Inference(const LlamaShard& shard, std::int64_t rows, std::span<const Segment> segments, Buffers& buffers, Group& group, Pool& pool)
+      : shard_(shard), config_(shard.config), rows_(rows), segments_(segments), b_(buffers), group_(group), pool_(pool) {}
 
   Weights weights(std::int64_t layer) const {
     const LlamaBlock& block = shard_.blocks[static_cast<std::size_t>(layer)];
@@ -103,18 +103,24 @@ class Inference {
     return x;
   }
 
-  /// The heads of this slice over the cache: {rows, heads * head_size}. Empty without heads.
+  /// The heads of this slice, each row over its own sequence's cache: {rows, heads * head_size}. Empty without heads.
   Values attention(Values query, Values key, Values value, std::int64_t layer) const {
     if (kv_heads() == 0) return {};
-    store_rows(key, value, layer);
-    const CacheView view{.type = cache_.type(),
-                         .kv_heads = kv_heads(),
-                         .positions = cache_.positions(),
-                         .head_size = config_.head_size,
-                         .keys = cache_.key(layer, 0, 0).data(),
-                         .values = cache_.value(layer, 0, 0).data()};
     const auto result = take(b_.heads, heads() * config_.head_size);
-    core::attention(query, rows_, heads(), position_, view, result, pool_);
+    std::int64_t first = 0;
+    for (const Segment& segment : segments_) {
+      KvCache& cache = *segment.cache;
+      store_rows(rows_of(key, first, segment.rows), rows_of(value, first, segment.rows), segment, layer);
+      const CacheView view{.type = cache.type(),
+                           .kv_heads = kv_heads(),
+                           .positions = cache.positions(),
+                           .head_size = config_.head_size,
+                           .keys = cache.key(layer, 0, 0).data(),
+                           .values = cache.value(layer, 0, 0).data()};
+      core::attention(rows_of(query, first, segment.rows), segment.rows, heads(), segment.position, view,
+                      rows_of(result, first, segment.rows), pool_);
+      first += segment.rows;
+    }
     return result;
   }
 
@@ -166,60 +172,85 @@ class Inference {
     return {buffer.data(), static_cast<std::size_t>(rows_ * columns)};
   }
 
-  void store_rows(Values key, Values value, std::int64_t layer) const {
+  /// Rows [first, first + count) of the batch.
+  template <class T>
+  std::span<T> rows_of(std::span<T> x, std::int64_t first, std::int64_t count) const {
+    const std::size_t columns = x.size() / static_cast<std::size_t>(rows_);
+    return x.subspan(static_cast<std::size_t>(first) * columns, static_cast<std::size_t>(count) * columns);
+  }
+
+  void store_rows(Values key, Values value, const Segment& segment, std::int64_t layer) const {
     const auto size = static_cast<std::size_t>(config_.head_size);
+    KvCache& cache = *segment.cache;
     std::size_t at = 0;
-    for (std::int64_t row = 0; row < rows_; ++row)
+    for (std::int64_t row = 0; row < segment.rows; ++row)
       for (std::int64_t head = 0; head < kv_heads(); ++head, at += size) {
-        const std::int64_t position = position_ + row;
-        quantize(cache_.type(), key.subspan(at, size), cache_.key(layer, head, position));
-        quantize(cache_.type(), value.subspan(at, size), cache_.value(layer, head, position));
+        const std::int64_t position = segment.position + row;
+        quantize(cache.type(), key.subspan(at, size), cache.key(layer, head, position));
+        quantize(cache.type(), value.subspan(at, size), cache.value(layer, head, position));
       }
   }
 
   const LlamaShard& shard_;
   const LlamaConfig& config_;
-  std::int64_t rows_, position_;
-  KvCache& cache_;
+  std::int64_t rows_;
+  std::span<const Segment> segments_;
   Buffers& b_;
   Group& group_;
   Pool& pool_;
 };
 
-/// The two operations of the head, for one row.
+/// The two operations of the head. Normalised rows replace their rows of the residual stream, which ends here.
 struct Head {
   const LlamaConfig& config;
+  std::int64_t rows;
   Pool& pool;
-  std::vector<float> normed;
 
-  Values norm(Values x, Values gain) {
-    normed.resize(x.size());
-    rms_norm(x, 1, gain, config.norm_epsilon, normed, pool);
-    return normed;
+  Values norm(std::span<float> x, Values gain) const {
+    rms_norm(x, rows, gain, config.norm_epsilon, x, pool);
+    return x;
   }
   Values product(const Product& w, Values x) const {
-    matmul(w.matrix, x, 1, w.into, pool);
+    matmul(w.matrix, x, rows, w.into, pool);
     return w.into;
   }
 };
 
+std::int64_t rows_of(const LlamaConfig& config, std::span<const float> hidden) {
+  ensure(!hidden.empty() && static_cast<std::int64_t>(hidden.size()) % config.width == 0, "the head takes whole rows");
+  return static_cast<std::int64_t>(hidden.size()) / config.width;
+}
+
 }  // namespace
 
-void forward_blocks(const LlamaShard& shard, std::span<float> hidden, std::int64_t rows, std::int64_t position, KvCache& cache,
-                    LlamaWorkspace& workspace, Group& group, Pool& pool) {
+void forward_blocks(const LlamaShard& shard, std::span<float> hidden, std::span<const Segment> segments, LlamaWorkspace& workspace,
+                    Group& group, Pool& pool) {
   const LlamaConfig& config = shard.config;
+  std::int64_t rows = 0;
+  for (const Segment& segment : segments) {
+    ensure(segment.position >= 0 && segment.rows > 0 && segment.rows <= segment.cache->positions() - segment.position,
+           "positions beyond the cache");
+    rows += segment.rows;
+  }
   ensure(rows > 0 && rows <= workspace.rows_max(), "more rows than the workspace holds");
-  ensure(position >= 0 && rows <= cache.positions() - position, "positions beyond the cache");
   ensure(static_cast<std::int64_t>(hidden.size()) == rows * config.width, "a residual stream of another size");
   ensure(static_cast<std::int64_t>(shard.blocks.size()) == config.layers, "another number of blocks than layers");
   Buffers& b = workspace.buffers();
-  rope_table(b.frequencies, position, rows, b.cosine, b.sine);
-  const Inference inference(shard, rows, position, cache, b, group, pool);
+  std::size_t at = 0;
+  for (const Segment& segment : segments) {
+    rope_table(b.frequencies, segment.position, segment.rows, std::span(b.cosine).subspan(at), std::span(b.sine).subspan(at));
+    at += static_cast<std::size_t>(segment.rows) * b.frequencies.size();
+  }
+  const Inference inference(shard, rows, segments, b, group, pool);
   llama_blocks(inference, hidden, config.layers);
 }
 
-void logits(const LlamaEnds& ends, const LlamaConfig& config, std::span<const float> hidden, std::span<float> result, Pool& pool) {
-  Head head{config, pool, {}};
+void final_norm(const LlamaEnds& ends, const LlamaConfig& config, std::span<const float> hidden, std::span<float> normed, Pool& pool) {
+  rms_norm(hidden, rows_of(config, hidden), ends.output_norm.floats(), config.norm_epsilon, normed, pool);
+}
+
+void logits(const LlamaEnds& ends, const LlamaConfig& config, std::span<float> hidden, std::span<float> result, Pool& pool) {
+  const Head head{config, rows_of(config, hidden), pool};
   llama_head(head, hidden, ends.output_norm.floats(), Product{ends.output, result});
 }
 

@@ -32,8 +32,8 @@ std::vector<float> llama3_divisors(std::int64_t head_size, double base) {
 std::vector<float> last_logits(const LlamaModel& m, std::span<const float> hidden) {
   Pool pool(1);
   const auto width = static_cast<std::size_t>(m.config.width);
-  std::vector<float> result(static_cast<std::size_t>(m.config.vocabulary));
-  logits(m.ends, m.config, hidden.subspan(hidden.size() - width), result, pool);
+  std::vector<float> result(static_cast<std::size_t>(m.config.vocabulary)), last(hidden.end() - static_cast<std::ptrdiff_t>(width), hidden.end());
+  logits(m.ends, m.config, last, result, pool);
   return result;
 }
 

@@ -50,11 +50,9 @@ std::vector<TokenId> tokens_of(std::size_t count) {
 std::vector<float> inferred(const LlamaModel& m, std::span<const TokenId> tokens, Type cache = Type::f32) {
   tests::Runner runner(m, whole(m.config), cache, static_cast<std::int64_t>(tokens.size()));
   Alone alone;
-  const std::vector<float> hidden = runner.forward_chunks(tokens, 7, alone);
-  const auto width = static_cast<std::size_t>(m.config.width), vocabulary = static_cast<std::size_t>(m.config.vocabulary);
-  std::vector<float> all(tokens.size() * vocabulary);
-  for (std::size_t i = 0; i < tokens.size(); ++i)
-    logits(m.ends, m.config, std::span(hidden).subspan(i * width, width), std::span(all).subspan(i * vocabulary, vocabulary), runner.pool);
+  std::vector<float> hidden = runner.forward_chunks(tokens, 7, alone);
+  std::vector<float> all(tokens.size() * static_cast<std::size_t>(m.config.vocabulary));
+  logits(m.ends, m.config, hidden, all, runner.pool);
   return all;
 }
 

@@ -91,8 +91,8 @@ struct Runner {
   std::vector<float> forward(std::span<const core::TokenId> tokens, std::int64_t position, core::Group& group) {
     std::vector<float> hidden(tokens.size() * static_cast<std::size_t>(model.config.width));
     core::embed(model.ends, tokens, hidden);
-    core::forward_blocks({model.config, slice, blocks, sum}, hidden, static_cast<std::int64_t>(tokens.size()), position, cache,
-                         workspace, group, pool);
+    const core::Segment segment{&cache, position, static_cast<std::int64_t>(tokens.size())};
+    core::forward_blocks({model.config, slice, blocks, sum}, hidden, {&segment, 1}, workspace, group, pool);
     return hidden;
   }
 

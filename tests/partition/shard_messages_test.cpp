@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include "core/error.h"
+#include "partition/shard_step.h"
 #include "tests/golden_files.h"
 
 using namespace starling;
@@ -21,6 +22,7 @@ ShardJob valid_job() {
   job.config.ffn = 172;
   job.slice = {1, 3, 32, 96};
   job.positions = 128;
+  job.sequences = 4;
   job.rows_max = 64;
   job.allreduce = "star";
   job.weight_bytes = 12345;
@@ -48,6 +50,7 @@ TEST_CASE("a job survives the wire") {
   CHECK(back.slice == job.slice);
   CHECK(back.sum == core::Sum::fast);
   CHECK(back.positions == 128);
+  CHECK(back.sequences == 4);
   CHECK(back.allreduce == "star");
   CHECK(back.weight_bytes == 12345);
 }
@@ -69,6 +72,8 @@ TEST_CASE("every impossible value of a job is refused by name") {
   CHECK(broken([](ShardJob& j) { j.slice.ffn_begin = 33; }).find("units") != std::string::npos);
   CHECK(broken([](ShardJob& j) { j.positions = 0; }).find("positions") != std::string::npos);
   CHECK(broken([](ShardJob& j) { j.rows_max = 1 << 20; }).find("rowsMax") != std::string::npos);
+  CHECK(broken([](ShardJob& j) { j.sequences = 0; }).find("sequences") != std::string::npos);
+  CHECK(broken([](ShardJob& j) { j.sequences = 1025; }).find("sequences: 1025 is not in 1..1024") != std::string::npos);
   CHECK(broken([](ShardJob& j) { j.kv_type = static_cast<core::Type>(77); }).find("kvType") != std::string::npos);
 }
 
@@ -110,5 +115,10 @@ TEST_CASE("shard messages have the bytes they had when the wire format was fixed
   }
   files["ready"] = tagged(2, as_string(partition::encode(partition::Ready{1 << 20, 1 << 10, 12.5})));
   files["report"] = tagged(3, as_string(partition::encode(partition::ShardReport{1, 2, 3, 4, 5, 6.5, 7.5, 8.5})));
+  partition::StepBuffer step({4, 128, 8, 2});
+  const partition::StepSegment segments[] = {{2, 2, 17, 1}, {0, 3, 32, 3}};
+  step.set(segments);
+  for (std::size_t i = 0; i < 8; ++i) step.hidden()[i] = 0.5f * static_cast<float>(i);
+  files["step"] = tagged(4, as_string(step.bytes()));
   CHECK(tests::differences("shard_messages", files) == "");
 }
