@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
-#include <cstring>
 
 #include "core/error.h"
 #include "core/file.h"
@@ -29,12 +28,7 @@ ClientState read(const fs::path& path) {
   const auto file = core::MappedFile::open(path);
   const core::Safetensors decoded = core::decode_safetensors(file->bytes(), file->name());
   ClientState state;
-  for (const core::SafetensorsEntry& entry : decoded.tensors) {
-    core::check(entry.dtype == "F32" && entry.shape.size() == 1, Kind::malformed, "{}: {}: expected a list of F32", file->name(), entry.name);
-    std::vector<float>& values = state.vectors[entry.name];
-    values.resize(entry.bytes / sizeof(float));
-    if (!values.empty()) std::memcpy(values.data(), file->bytes().data() + entry.offset, entry.bytes);
-  }
+  for (const core::SafetensorsEntry& entry : decoded.tensors) state.vectors[entry.name] = core::safetensors_floats(entry, file->bytes(), file->name());
   return state;
 }
 
@@ -87,7 +81,7 @@ void ClientStates::write(std::int64_t client, std::int64_t task, const ClientSta
   fs::create_directories(path.parent_path());
   std::vector<core::Outgoing> tensors;
   for (const auto& [name, values] : state.vectors)
-    tensors.push_back({name, core::Type::f32, {static_cast<std::int64_t>(values.size())}, [&values = values](const core::Sink& sink) { sink(std::as_bytes(std::span(values))); }});
+    tensors.push_back(core::outgoing_floats(name, {static_cast<std::int64_t>(values.size())}, values));
   core::write_safetensors(path, {}, tensors);
 }
 

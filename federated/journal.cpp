@@ -1,7 +1,5 @@
 #include "federated/journal.h"
 
-#include <cstring>
-
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
@@ -28,8 +26,7 @@ class Writer {
     return found->second;
   }
   void add(const std::string& name, const std::vector<float>& values) {
-    tensors_.push_back({name, core::Type::f32, {static_cast<std::int64_t>(values.size())},
-                        [&values](const core::Sink& sink) { sink(std::as_bytes(std::span(values))); }});
+    tensors_.push_back(core::outgoing_floats(name, {static_cast<std::int64_t>(values.size())}, values));
   }
   const std::vector<core::Outgoing>& tensors() const { return tensors_; }
 
@@ -73,9 +70,7 @@ Journal read_journal(const std::filesystem::path& file) {
   Journal j;
   std::map<std::string, Vector> vectors;
   for (const core::SafetensorsEntry& entry : decoded.tensors) {
-    check(entry.dtype == "F32" && entry.shape.size() == 1, Kind::malformed, "{}: {}: expected a list of F32", source, entry.name);
-    std::vector<float> values(entry.bytes / sizeof(float));
-    if (!values.empty()) std::memcpy(values.data(), mapped->bytes().data() + entry.offset, entry.bytes);
+    std::vector<float> values = core::safetensors_floats(entry, mapped->bytes(), source);
     if (entry.name.starts_with(kStrategy))
       j.strategy[entry.name.substr(kStrategy.size())] = std::move(values);
     else

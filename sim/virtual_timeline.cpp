@@ -13,7 +13,9 @@ void VirtualTimeline::begin(const federated::Assign& a) {
   const std::int64_t batch = local_.batch > 0 ? std::min(local_.batch, examples) : examples;
   const double model = static_cast<double>(a.exchanged ? a.exchanged->values() : a.model->size()) * sizeof(float);
   const std::int64_t steps = local_.steps > 0 ? local_.steps : local_.epochs_of(a.client) * ((examples + batch - 1) / batch);
-  const Load load{steps, batch, model, model};
+  // SCAFFOLD's c travels down beside the model, the change of c_k up.
+  const double control = a.work.control_variates ? static_cast<double>(a.model->size()) * sizeof(float) : 0;
+  const Load load{steps, batch, model + control, model + control};
   const auto known = resumed_.find(a.task);
   federated::Due due;
   if (known != resumed_.end()) {

@@ -93,6 +93,7 @@ void walk(Experiment& e, Visitor& v) {
   v.whole("patch", e.model.patch, 0, 1e4);
   v.flag("slim", e.model.slim);
   v.choice("initial", e.model.initial, {"fan-in", "he"});
+  v.path("checkpoint", e.checkpoint);
   v.section("client");
   v.whole("epochs", e.client.epochs, 0, 1e6);
   v.wholes("epochs_dealt", e.client.epochs_dealt, 1, 1e6);

@@ -28,6 +28,7 @@ struct Experiment {
   bool own_data = false;           // every node trains on what its --data folder holds, as one client
   double noise = 0;                // of partition "noise"
   core::ModelOptions model;
+  std::filesystem::path checkpoint;  // of [model]: the weights to begin with (core/train/load_checkpoint.h); empty: fresh ones
   federated::LocalOptions client;
   federated::StrategyOptions strategy;
   federated::RoundsPolicy policy;

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "core/error.h"
+#include "core/train/load_checkpoint.h"
 #include "federated/attacked_workplace.h"
 #include "federated/wall_timeline.h"
 #include "sim/virtual_timeline.h"
@@ -36,11 +37,18 @@ federated::RunResult run_federation(const Federation& federation, std::span<cons
   sim::VirtualTimeline virtual_time(devices, e.client, examples, place);
   federated::WallTimeline wall_time(place);
 
+  std::vector<float> initial;
+  if (!e.checkpoint.empty() && !run.resumed) {
+    core::Parameters parameters(federation.model().layout());
+    core::load_checkpoint(parameters, e.checkpoint);
+    initial = std::move(parameters.values);
+  }
+
   federated::RunOptions options{e.policy, e.strategy, run.evaluate_every, run.threads, run.journal, run.id};
   options.strategy.clients = clients;
   options.strategy.client_learning_rate = e.client.learning_rate;
   return federated::run(federation.model(), federation.dataset().test, options, wall ? static_cast<const federated::Population&>(reachable) : devices, place,
-                        wall ? static_cast<federated::Timeline&>(wall_time) : virtual_time, run.hooks, run.resumed);
+                        wall ? static_cast<federated::Timeline&>(wall_time) : virtual_time, run.hooks, run.resumed, initial);
 }
 
 }  // namespace starling::tools

@@ -7,7 +7,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
-#include "core/formats/safetensors.h"
+#include "core/train/load_checkpoint.h"
 #include "tools/descriptor.h"
 
 namespace starling::tools {
@@ -76,12 +76,7 @@ std::uint64_t RunOutput::keep() {
 }
 
 void RunOutput::finish(const nlohmann::json& summary, const Experiment& e, const core::ParameterLayout& layout, std::span<const float> model) {
-  std::vector<core::Outgoing> tensors;
-  for (const core::ParameterEntry& entry : layout.entries()) {
-    const auto slice = model.subspan(static_cast<std::size_t>(entry.offset), static_cast<std::size_t>(entry.size));
-    tensors.push_back({entry.name, core::Type::f32, entry.shape, [slice](const core::Sink& sink) { sink(std::as_bytes(slice)); }});
-  }
-  core::write_safetensors(folder_ / "model.safetensors", {{"model", e.model.name}, {"experiment", e.name}}, tensors);
+  core::save_checkpoint(folder_ / "model.safetensors", layout, model, {{"model", e.model.name}, {"experiment", e.name}});
   // The last: a run with a summary is complete.
   write_text(folder_ / "summary.json", summary.dump(2) + "\n");
 }

@@ -55,6 +55,10 @@ Outgoing outgoing(std::string name, const Tensor& tensor, Type type, RowOrder so
   return result;
 }
 
+Outgoing outgoing_floats(std::string name, Shape shape, std::span<const float> values) {
+  return {std::move(name), Type::f32, std::move(shape), [values](const Sink& sink) { sink(std::as_bytes(values)); }};
+}
+
 void write_checked(const Outgoing& tensor, const Sink& sink) {
   const std::uint64_t declared = byte_size(tensor.type, tensor.shape);
   std::uint64_t written = 0;

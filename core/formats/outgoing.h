@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 
 #include "core/file.h"
@@ -18,6 +19,9 @@ struct Outgoing {
   Shape shape;
   std::function<void(const Sink&)> write;
 };
+
+/// Floats that stay where they are until they are written.
+Outgoing outgoing_floats(std::string name, Shape shape, std::span<const float> values);
 
 /// Source row of each row written; empty: the same order.
 using RowOrder = std::function<std::int64_t(std::int64_t)>;

@@ -126,4 +126,11 @@ Tensor safetensors_tensor(const SafetensorsEntry& entry, Bytes file, std::shared
   return copy;
 }
 
+std::vector<float> safetensors_floats(const SafetensorsEntry& entry, Bytes file, const std::string& source) {
+  check(entry.dtype == "F32" && entry.shape.size() == 1, Kind::malformed, "{}: {}: expected a list of F32", source, entry.name);
+  std::vector<float> values(entry.bytes / sizeof(float));
+  if (!values.empty()) std::memcpy(values.data(), file.data() + entry.offset, entry.bytes);
+  return values;
+}
+
 }  // namespace starling::core

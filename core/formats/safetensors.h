@@ -41,6 +41,9 @@ std::optional<Type> type_of_dtype(const std::string& dtype);
 Tensor safetensors_tensor(const SafetensorsEntry& entry, Bytes file, std::shared_ptr<const void> keeper,
                           const std::string& source);
 
+/// A list of F32, copied. Kind::malformed naming `source` and the tensor for another shape or type.
+std::vector<float> safetensors_floats(const SafetensorsEntry& entry, Bytes file, const std::string& source);
+
 /// Kind::usage for tensors stored in blocks: safetensors holds plain numbers.
 void write_safetensors(const std::filesystem::path& path, const std::map<std::string, std::string>& metadata,
                        std::span<const Outgoing> tensors);

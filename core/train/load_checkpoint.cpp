@@ -58,4 +58,12 @@ void load_checkpoint(Parameters& parameters, const std::filesystem::path& file) 
   parameters.values = std::move(values);
 }
 
+void save_checkpoint(const std::filesystem::path& file, const ParameterLayout& layout, std::span<const float> values, const std::map<std::string, std::string>& metadata) {
+  ensure(static_cast<std::int64_t>(values.size()) == layout.size(), "values of another layout");
+  std::vector<Outgoing> tensors;
+  for (const ParameterEntry& entry : layout.entries())
+    tensors.push_back(outgoing_floats(entry.name, entry.shape, values.subspan(static_cast<std::size_t>(entry.offset), static_cast<std::size_t>(entry.size))));
+  write_safetensors(file, metadata, tensors);
+}
+
 }  // namespace starling::core

@@ -1,7 +1,10 @@
-// A model's parameters from a file of somebody else's training.
+// A model's parameters to a file and back, also from one of somebody else's training.
 #pragma once
 
 #include <filesystem>
+#include <map>
+#include <span>
+#include <string>
 
 #include "core/train/parameters.h"
 
@@ -14,5 +17,8 @@ namespace starling::core {
 /// shape; Kind::unsupported for other number types than F32, F16 and BF16 and for other files. After a failure
 /// `parameters` are as before.
 void load_checkpoint(Parameters& parameters, const std::filesystem::path& file);
+
+/// All `values` of `layout` by their names, as safetensors.
+void save_checkpoint(const std::filesystem::path& file, const ParameterLayout& layout, std::span<const float> values, const std::map<std::string, std::string>& metadata);
 
 }  // namespace starling::core

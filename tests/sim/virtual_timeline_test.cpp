@@ -146,6 +146,19 @@ TEST_CASE("bytes are those of the models that travelled") {
   CHECK(world.run().rounds.back().traffic.up_payload == 2 * 12 * 6 * model);
 }
 
+TEST_CASE("control variates take as long to travel as the model does") {
+  World world;
+  world.devices.profile = "uniform";
+  world.devices.links.profile = "uniform";
+  world.devices.links.up_mbit = world.devices.links.down_mbit = 1;
+  world.devices.links.delay_ms = 0;
+  world.options.rounds.rounds = 1;
+  const double plain = world.run().run.at;
+  world.options.strategy.name = "scaffold";
+  const double model_bits = 32 * static_cast<double>(world.model->layout()->size());
+  CHECK(world.run().run.at - plain == doctest::Approx(2 * model_bits / 1e6).epsilon(1e-9));
+}
+
 TEST_CASE("FedBN's bytes are less by the norm layers, in the frames as in the models") {
   World world;
   core::ModelOptions o;

@@ -40,6 +40,24 @@ TEST_CASE("an experiment runs, learns, fills its folder, and gives the same bits
   CHECK(contains(twice.err, "holds a run already"));
 }
 
+TEST_CASE("an experiment begins with the weights of a file") {
+  const tests::TemporaryFolder folder;
+  const std::string experiment = "train '" STARLING_SOURCE_DIR "/examples/fashion-fedavg/experiment.toml' --simulate --set data.name=synthetic --set data.image_side=28 "
+                                 "--set data.partition=iid --set data.examples_each=8 --set rounds=1 ";
+  const auto run = [&](const std::string& out, const std::string& settings) {
+    const auto ran = tests::run_starling(experiment + settings + "--out '" + (folder / out) + "'");
+    REQUIRE_MESSAGE(ran.status == 0, ran.err);
+    return contents(folder / (out + "/model.safetensors"));
+  };
+  const std::string first = run("first", "");
+  const std::string given = "--set model.checkpoint='" + (folder / "first/model.safetensors") + "' ";
+  CHECK(run("kept", given + "--set client.learning_rate=1e-30 --set seed=2 ") == first);
+  CHECK(run("onwards", given) != first);
+  const auto other = tests::run_starling(experiment + given + "--set model.name=mlp");
+  CHECK(other.status == 2);
+  CHECK(contains(other.err, "is none of the model's"));
+}
+
 TEST_CASE("owners of four texts train a llama that the program can run") {
   const tests::TemporaryFolder folder;
   REQUIRE(tests::run_starling("bench make-texts '" + (folder / "texts") + "' --bytes 6000").status == 0);

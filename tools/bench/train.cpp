@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
-#include "core/formats/safetensors.h"
+#include "core/train/load_checkpoint.h"
 #include "core/train/model.h"
 #include "core/train/optimizer.h"
 #include "tools/command.h"
@@ -93,21 +93,12 @@ class Data {
   std::vector<std::int32_t> tokens_, labels_;
 };
 
-void write_weights(const std::string& file, const core::Parameters& parameters) {
-  std::vector<core::Outgoing> tensors;
-  for (const core::ParameterEntry& e : parameters.layout->entries()) {
-    const auto slice = std::span<const float>(parameters.values).subspan(static_cast<std::size_t>(e.offset), static_cast<std::size_t>(e.size));
-    tensors.push_back({e.name, core::Type::f32, e.shape, [slice](const core::Sink& sink) { sink(std::as_bytes(slice)); }});
-  }
-  core::write_safetensors(file, {}, tensors);
-}
-
 nlohmann::json measure(const TrainOptions& options, const std::string& name, int threads) {
   const Shape shape = shape_of(name);
   const auto model = core::make_model(shape.model);
   core::Parameters parameters(model->layout());
   core::initialise(parameters, 1);
-  if (!options.weights.empty()) write_weights(options.weights, parameters);
+  if (!options.weights.empty()) core::save_checkpoint(options.weights, *parameters.layout, parameters.values, {});
   const Data data(shape, options.batch);
   core::Pool pool(threads);
   core::Tape tape(pool, true, true);
