@@ -3,7 +3,6 @@
 // sequence has the bits it would have alone.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -13,16 +12,16 @@
 #include <vector>
 
 #include "core/error.h"
+#include "partition/schedule.h"
 #include "partition/shard.h"
 
 namespace starling::partition {
 
-using SequenceId = std::uint64_t;
-
 /// Why a sequence ended before its decoder ended it.
 enum class Ending { cancelled, context_full, failed };
 
-/// What the engine asks about one sequence, on the engine's thread. Must not block: all sequences wait meanwhile.
+/// What the engine asks about one sequence, on the engine's thread. Must not block: all sequences wait meanwhile. What
+/// next() throws ends its sequence (Ending::failed); the others must not throw.
 class Decoder {
  public:
   virtual ~Decoder() = default;
@@ -44,6 +43,7 @@ struct EngineOptions {
   bool reuse_prefixes = true;
 };
 
+/// A snapshot between two steps.
 struct EngineStatus {
   std::int64_t running = 0, waiting = 0;               // requests
   std::int64_t sequences = 0;                          // that can run at the same time
@@ -60,8 +60,8 @@ struct EngineStatus {
   std::string failure;                                 // why the engine takes no more requests; empty while it does
 };
 
-/// All members but the destructor may be called from any thread, from a Decoder too. Nothing is promised to a request
-/// but an order: those that wait start in the order in which they came.
+/// All members but the destructor may be called from any thread, from a Decoder too. Requests start in the order in which
+/// they came. When a rank of the cluster fails, every request ends (Ending::failed) and no other is taken.
 class Engine {
  public:
   /// Steps `model`, which must outlive this and is not to be used by others meanwhile. It runs as many sequences as

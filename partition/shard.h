@@ -68,6 +68,9 @@ class ShardedLlama {
   const Plan& plan() const;
   /// What was chosen for the all-reduces, in words and numbers; null for a single process.
   const comm::TransportGroup* group() const;
+  /// Throws what is wrong with the other ranks, if anything is: Kind::unreachable for one that is gone or silent. For times
+  /// without steps; returns at once.
+  void check_ranks();
   /// Ends the job on all nodes and returns what each rank reports, by rank. The nodes are free afterwards.
   std::vector<ShardReport> finish();
 

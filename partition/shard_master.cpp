@@ -219,6 +219,20 @@ const Plan& ShardedLlama::plan() const { return state_->options.plan; }
 
 const comm::TransportGroup* ShardedLlama::group() const { return state_->group.get(); }
 
+void ShardedLlama::check_ranks() {
+  comm::Transport* transport = state_->transport;
+  if (!transport || transport->size() == 1) return;
+  std::vector<core::Rank> others;
+  for (core::Rank rank = 1; rank < transport->size(); ++rank) others.push_back(rank);
+  try {
+    const core::Rank rank = transport->wait_any(others, comm::Clock::now());
+    const comm::Incoming incoming = transport->next(rank, comm::Clock::now());
+    core::fail(Kind::malformed, "{}: sent a {} frame that nobody asked for", transport->name(rank), comm::to_string(incoming.kind));
+  } catch (const core::Error& error) {
+    if (error.kind() != Kind::timeout) throw;
+  }
+}
+
 std::vector<ShardReport> ShardedLlama::finish() {
   State& s = *state_;
   core::ensure(!s.finished, "finish() called twice");
