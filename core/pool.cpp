@@ -23,6 +23,7 @@ namespace {
 constexpr int kChunksPerThread = 4;   // the claims that level out uneven threads
 constexpr int kSpinRounds = 4096;     // some tens of microseconds: the time between two kernels of a token
 constexpr int kRoundsPerYield = 128;  // lets a thread that needs this core have it
+constexpr int kCrowdedRounds = 64;    // with more threads than cores every round gives way instead
 
 void relax() {
 #if defined(__x86_64__)
@@ -50,7 +51,7 @@ struct Pool::State {
   std::mutex mutex;
   std::condition_variable work, done;
   std::exception_ptr error;  // under mutex
-  int spin_rounds = 0;
+  int spin_rounds = 0, rounds_per_yield = kRoundsPerYield;
   std::vector<std::thread> workers;
 
   bool has_work() const { return (ticket.load() & 0xffffffffu) != 0; }
@@ -92,7 +93,7 @@ struct Pool::State {
   bool spin_until(const Ready& ready) const {
     for (int round = 0; round < spin_rounds; ++round) {
       if (ready()) return true;
-      if (round % kRoundsPerYield == kRoundsPerYield - 1) std::this_thread::yield();
+      if (round % rounds_per_yield == rounds_per_yield - 1) std::this_thread::yield();
       relax();
     }
     return ready();
@@ -124,7 +125,9 @@ Pool::Pool(int threads) : threads_(threads) {
   if (threads == 1) return;
   state_ = std::make_unique<State>();
   const unsigned cores = std::thread::hardware_concurrency();
-  state_->spin_rounds = static_cast<unsigned>(threads) <= cores ? kSpinRounds : 0;
+  const bool crowded = static_cast<unsigned>(threads) > cores;
+  state_->spin_rounds = crowded ? kCrowdedRounds : kSpinRounds;
+  state_->rounds_per_yield = crowded ? 1 : kRoundsPerYield;
   for (int i = 1; i < threads; ++i) state_->workers.emplace_back([s = state_.get()] { s->work_until_stopped(); });
 }
 
