@@ -11,11 +11,11 @@
 #include "core/text/tokenizer.h"
 #include "core/text/utf8.h"
 #include "partition/generate.h"
-#include "partition/probe.h"
 #include "tools/cluster.h"
 #include "tools/command.h"
 #include "tools/measure.h"
 #include "tools/plan_print.h"
+#include "tools/shard_plan.h"
 #include "tools/token_ids.h"
 
 namespace starling::tools {
@@ -59,37 +59,12 @@ struct Run {
   nlohmann::json allreduce;
 };
 
-core::Type cache_type(const GenerateOptions& options, const core::LlamaModel& model) {
-  if (!options.kv_type.empty()) {
-    const core::Type type = core::type_from_name(options.kv_type);
-    check(type == core::Type::f32 || type == core::Type::f16 || type == core::Type::q8_0, Kind::usage,
-          "--kv-type {}: expected f32, f16 or q8_0", options.kv_type);
-    return type;
-  }
-  return model.blocks.front().query.type() == core::Type::f32 ? core::Type::f32 : core::Type::f16;
-}
-
-std::vector<double> shares_for(const GenerateOptions& options, Cluster* cluster, core::Rank ranks) {
-  if (!cluster) return {1.0};
-  if (!options.cluster.shares.empty()) return partition::parse_shares(options.cluster.shares, ranks);
-  if (!cluster->shares().empty()) return cluster->shares();
-  if (cluster->local() || !cluster->transport()) return std::vector<double>(static_cast<std::size_t>(ranks), 1.0);
-  return partition::probe_speeds(*cluster->transport(), cluster->threads());
-}
-
 partition::ShardOptions shard_options(const GenerateOptions& options, const core::LlamaModel& model, Cluster* cluster,
                                       std::int64_t prompt) {
-  const core::Rank ranks = cluster ? cluster->size() : 1;
-  partition::PlanOptions plan;
-  plan.shares = shares_for(options, cluster, ranks);
-  for (core::Rank i = 0; i < ranks; ++i)
-    plan.names.push_back(cluster ? cluster->nodes()[static_cast<std::size_t>(i)].name : "single");
-  plan.memory_bytes.assign(static_cast<std::size_t>(ranks), options.cluster.memory_bytes);
-  plan.sum = options.cluster.sum == "fast" ? core::Sum::fast : core::Sum::exact;
+  partition::PlanOptions plan = plan_options(options.cluster, options.kv_type, model, cluster);
   const std::int64_t context = options.context > 0 ? options.context : model.config.context;
   plan.positions = std::min(context, prompt + options.tokens);
   check(prompt <= context, Kind::usage, "a prompt of {} tokens does not fit the context of {} (--ctx)", prompt, context);
-  plan.kv_type = cache_type(options, model);
   partition::ShardOptions result;
   result.plan = partition::make_plan(model, plan);
   result.rows_max = std::min(options.cluster.prefill_chunk, plan.positions);
