@@ -1,0 +1,135 @@
+#include "tools/serve/generation.h"
+
+#include <random>
+
+namespace starling::tools {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using partition::SequenceId;
+
+double seconds(Clock::duration time) { return std::chrono::duration<double>(time).count(); }
+
+/// Times of one sequence, told to the metrics as they pass; on the engine's thread.
+class Stopwatch {
+ public:
+  Stopwatch(Metrics& metrics, std::int64_t prompt) : metrics_(&metrics), prompt_(prompt), arrival_(Clock::now()), last_(arrival_) {}
+
+  void see(const SessionEvent& event) {
+    const auto now = Clock::now();
+    if (event.cached) {
+      metrics_->queued(seconds(now - arrival_));
+      metrics_->prompt_tokens(prompt_, *event.cached);
+    }
+    if (event.tokens > tokens_) {
+      if (tokens_ == 0) metrics_->first_token(seconds(now - arrival_));
+      else metrics_->next_token(seconds(now - last_));
+      metrics_->generated_token();
+      tokens_ = event.tokens;
+      last_ = now;
+    }
+    if (event.error) metrics_->finished("error", seconds(now - arrival_));
+    else if (!event.reason.empty()) metrics_->finished(event.reason, seconds(now - arrival_));
+  }
+
+ private:
+  Metrics* metrics_;
+  std::int64_t prompt_, tokens_ = 0;
+  Clock::time_point arrival_, last_;
+};
+
+/// What a request's sequences and its answer share.
+struct Job {
+  partition::Engine& engine;
+  Answer answer;
+  std::vector<SequenceId> ids;
+
+  void cancel() {
+    answer.abandon();
+    for (const SequenceId id : ids) engine.cancel(id);
+  }
+};
+
+bool says_something(const SessionEvent& event) {
+  return !event.text.empty() || !event.logprobs.empty() || event.cached || !event.reason.empty() || event.error;
+}
+
+}  // namespace
+
+std::vector<core::TokenId> encode_prompt(const ServedModel& model, const Prompt& prompt, const std::string& param) {
+  const auto* text = std::get_if<std::string>(&prompt);
+  const auto ids = text ? model.tokenizer().encode(*text) : std::get<std::vector<core::TokenId>>(prompt);
+  for (const core::TokenId id : ids)
+    if (id >= model.vocabulary()) throw invalid(param, fmt::format("{}: the model has no token {}", param, id));
+  if (ids.empty()) throw invalid(param, fmt::format("{}: there is no token in it", param));
+  const auto count = static_cast<std::int64_t>(ids.size());
+  if (count >= model.context())
+    throw invalid(param, fmt::format("{}: {} tokens leave no room to write in the context of {}", param, count, model.context()),
+                  "context_length_exceeded");
+  return ids;
+}
+
+SessionSettings session_settings(const ServedModel& model, const GenerationRequest& request, std::size_t prompt_tokens,
+                                 std::uint64_t seed, int choice) {
+  SessionSettings settings;
+  settings.sampler.temperature = static_cast<float>(request.temperature);
+  settings.sampler.top_k = static_cast<int>(request.top_k);
+  settings.sampler.top_p = static_cast<float>(request.top_p);
+  settings.sampler.min_p = static_cast<float>(request.min_p);
+  settings.sampler.repeat_penalty = static_cast<float>(request.repetition_penalty);
+  // Choices of one request differ, and the first is what a request for one choice gives.
+  settings.sampler.seed = (request.seed ? static_cast<std::uint64_t>(*request.seed) : seed) + 0x9E3779B97F4A7C15u * static_cast<std::uint64_t>(choice);
+  settings.logit_bias = request.logit_bias;
+  for (const auto& [id, bias] : settings.logit_bias)
+    if (id >= model.vocabulary()) throw invalid("logit_bias", fmt::format("logit_bias: the model has no token {}", id));
+  const std::int64_t room = model.context() - static_cast<std::int64_t>(prompt_tokens);
+  settings.tokens = std::min(request.tokens.value_or(room), room);
+  settings.stop = request.stop;
+  settings.logprobs = request.logprobs;
+  return settings;
+}
+
+std::string new_id(const std::string& prefix) {
+  static constexpr char kLetters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+  std::random_device device;
+  std::uniform_int_distribution<std::size_t> letter(0, sizeof kLetters - 2);
+  std::string id = prefix;
+  for (int i = 0; i < 24; ++i) id += kLetters[letter(device)];
+  return id;
+}
+
+std::uint64_t random_seed() {
+  std::random_device device;
+  return static_cast<std::uint64_t>(device()) << 32 | device();
+}
+
+void generate(ServedModel& model, Metrics& metrics, GenerationJob job, const std::shared_ptr<Exchange>& exchange) {
+  const std::size_t each = job.settings.size() / job.prompts.size();
+  auto shared = std::make_shared<Job>(Job{model.engine(), Answer(exchange, std::move(job.answer)), {}});
+  for (std::size_t choice = 0; choice < job.settings.size(); ++choice) {
+    std::vector<core::TokenId> prompt = job.prompts[choice / each];
+    auto listen = [shared, exchange, watch = Stopwatch(metrics, static_cast<std::int64_t>(prompt.size())),
+                   index = static_cast<int>(choice)](SessionEvent event) mutable {
+      watch.see(event);
+      if (!says_something(event)) return;
+      exchange->run([shared, index, event = std::move(event)] {
+        if (shared->answer.over()) return;
+        shared->answer.event(index, event);
+        if (event.error) shared->cancel();
+      });
+    };
+    partition::Request request;
+    request.prompt = prompt;
+    request.decoder = std::make_shared<Session>(model.tokenizer(), std::move(prompt), std::move(job.settings[choice]), std::move(listen));
+    try {
+      shared->ids.push_back(model.engine().submit(std::move(request)));
+    } catch (const core::Error&) {
+      shared->cancel();
+      throw;
+    }
+  }
+  shared->answer.begin();
+  exchange->on_gone([shared] { shared->cancel(); });
+}
+
+}  // namespace starling::tools

@@ -1,0 +1,38 @@
+// From a request to sequences of the engine, whose events become one answer.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tools/serve/answer.h"
+#include "tools/serve/metrics.h"
+#include "tools/serve/openai_request.h"
+#include "tools/serve/served_model.h"
+
+namespace starling::tools {
+
+/// The ids of `prompt`. ApiError naming `param` for ids that the model does not have, for nothing at all and for more
+/// than the context holds.
+std::vector<core::TokenId> encode_prompt(const ServedModel& model, const Prompt& prompt, const std::string& param);
+
+/// What a session of choice number `choice` does. A request without a seed gets one from `seed`.
+SessionSettings session_settings(const ServedModel& model, const GenerationRequest& request, std::size_t prompt_tokens,
+                                 std::uint64_t seed, int choice);
+
+/// "chatcmpl-" and 24 random letters and digits.
+std::string new_id(const std::string& prefix);
+std::uint64_t random_seed();
+
+struct GenerationJob {
+  std::vector<std::vector<core::TokenId>> prompts;
+  std::vector<SessionSettings> settings;  // one per choice; choice i writes behind prompt i / (choices per prompt)
+  Answer::Options answer;
+};
+
+/// Submits every choice, or none: an error of the engine, such as a full queue, leaves nothing behind. Cancels them
+/// all when the client goes away or one of them fails.
+void generate(ServedModel& model, Metrics& metrics, GenerationJob job, const std::shared_ptr<Exchange>& exchange);
+
+}  // namespace starling::tools

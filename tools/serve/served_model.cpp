@@ -1,0 +1,72 @@
+#include "tools/serve/served_model.h"
+
+#include <chrono>
+#include <filesystem>
+
+#include <CLI/CLI.hpp>
+
+#include "core/models/load.h"
+#include "tools/shard_plan.h"
+
+namespace starling::tools {
+namespace {
+
+constexpr std::int64_t kContextDefault = 4096;
+
+std::string name_of(const ModelOptions& options) {
+  if (!options.name.empty()) return options.name;
+  const std::filesystem::path path(options.model);
+  return path.has_stem() ? path.stem().string() : path.parent_path().filename().string();
+}
+
+partition::ShardOptions shard_options(const ModelOptions& options, const core::LlamaModel& model, Cluster& cluster) {
+  partition::PlanOptions plan = plan_options(options.cluster, options.kv_type, model, &cluster);
+  plan.positions = options.context > 0 ? options.context : std::min(model.config.context, kContextDefault);
+  core::check(plan.positions <= model.config.context, core::Kind::usage, "--ctx {}: the model was made for {} positions",
+              plan.positions, model.config.context);
+  plan.sequences = options.sequences;
+  partition::ShardOptions result;
+  result.plan = partition::make_plan(model, plan);
+  result.rows_max = std::min(std::max(options.cluster.prefill_chunk, options.sequences), plan.positions * plan.sequences);
+  result.allreduce = options.cluster.allreduce;
+  return result;
+}
+
+}  // namespace
+
+void add_model_options(CLI::App& app, ModelOptions& options) {
+  app.add_option("MODEL", options.model, "model file (GGUF, llama2.c) or folder (safetensors)")->required();
+  app.add_option("--tokenizer", options.tokenizer, "tokenizer file (default: beside the model)");
+  app.add_option("--ctx", options.context, "positions of each conversation (default: the model's, at most 4096)")
+      ->check(CLI::Range(1, 1 << 24));
+  app.add_option("--kv-type", options.kv_type, "f32, f16 or q8_0 (default: f32 for F32 models, else f16)");
+  add_cluster_options(app, options.cluster);
+}
+
+std::int64_t seconds_since_1970() {
+  return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+core::LlamaModel load_served(const ModelOptions& options) {
+  core::LoadOptions load;
+  if (!options.tokenizer.empty()) load.tokenizer = options.tokenizer;
+  return core::load_model(options.model, load);
+}
+
+ServedModel::ServedModel(const ModelOptions& options, core::LlamaModel model, Cluster& cluster)
+    : name_(name_of(options)),
+      created_(seconds_since_1970()),
+      nodes_(cluster.nodes()),
+      model_(std::move(model)),
+      tokenizer_(core::make_tokenizer(model_.vocabulary)),
+      pool_(cluster.threads()) {
+  sharded_ = std::make_unique<partition::ShardedLlama>(model_, shard_options(options, model_, cluster), cluster.transport(), pool_);
+  partition::EngineOptions engine;
+  engine.queue = options.queue;
+  engine_ = std::make_unique<partition::Engine>(*sharded_, engine);
+}
+
+std::int64_t ServedModel::width() const { return model_.config.width; }
+std::int64_t ServedModel::vocabulary() const { return model_.config.vocabulary; }
+
+}  // namespace starling::tools
