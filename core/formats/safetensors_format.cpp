@@ -110,6 +110,8 @@ void pad(Vocabulary& v, std::int64_t rows) {
   }
 }
 
+constexpr std::uint64_t kTemplateBytesMax = std::uint64_t{1} << 20;
+
 Vocabulary vocabulary(const fs::path& path) {
   const fs::path folder = folder_of(path);
   const HuggingFaceConfig config = read_config(path);
@@ -123,6 +125,7 @@ Vocabulary vocabulary(const fs::path& path) {
     const auto settings = MappedFile::open(folder / "tokenizer_config.json");
     apply_tokenizer_config(settings->bytes(), settings->name(), v);
   }
+  if (fs::exists(folder / "chat_template.jinja")) v.chat_template = read_text(folder / "chat_template.jinja", kTemplateBytesMax);
   const auto set = [&](std::optional<TokenId>& role, TokenId id) {
     check(static_cast<std::size_t>(id) < v.pieces.size(), Kind::malformed, "{}: token id {} of {} tokens",
           (folder / "config.json").string(), id, v.pieces.size());

@@ -206,6 +206,11 @@ void apply_tokenizer_config(Bytes file, const std::string& source, Vocabulary& v
   if (const auto flag = root.boolean("add_eos_token")) v.add_eos = flag;
   const auto* chat = root.find("chat_template");
   if (chat && chat->is_string()) v.chat_template = chat->get<std::string>();
+  // Several by name, as in models with a separate template for tools: the default one is for everything.
+  for (std::size_t i = 0; chat && chat->is_array() && i < chat->size(); ++i) {
+    const JsonFields entry((*chat)[i], source, fmt::format("chat_template[{}]", i));
+    if (entry.required_text("name") == "default") v.chat_template = entry.required_text("template");
+  }
 }
 
 }  // namespace starling::core

@@ -75,6 +75,9 @@ TEST_CASE("tokenizer_config.json decides roles and the tokens at both ends") {
   CHECK(v.bos == 2);
   CHECK(v.add_bos == false);
   CHECK(v.chat_template == "t");
+  const std::string several = R"({"chat_template": [{"name": "tool_use", "template": "a"}, {"name": "default", "template": "b"}]})";
+  apply_tokenizer_config(std::as_bytes(std::span(several)), "tokenizer_config.json", v);
+  CHECK(v.chat_template == "b");
   CHECK(v.eos == 2);
 }
 

@@ -1,0 +1,32 @@
+// Phi-3 and 3.5. Their tokens swallow the white space behind them.
+#include "core/text/chat/prompt_writer.h"
+
+namespace starling::core::chat {
+namespace {
+
+ChatPrompt turns(PromptWriter& out, const ChatInput& input) {
+  check_no_tools(input, "phi-3");
+  const Dialogue dialogue = split_system(input);
+  const auto turn = [&](const ChatMessage& m) {
+    out.special_strip("<|" + m.role + "|>").text("\n" + m.content).special_strip("<|end|>").text("\n");
+  };
+  if (dialogue.system && !dialogue.system->content.empty()) turn(*dialogue.system);
+  for (const ChatMessage& m : dialogue.turns) turn(m);
+  if (input.generation_prompt) out.special_strip("<|assistant|>").text("\n");
+  return out.take();
+}
+
+}  // namespace
+
+ChatPrompt phi3(const ChatInput& input) {
+  PromptWriter out;
+  return turns(out, input);
+}
+
+ChatPrompt phi3_mini(const ChatInput& input) {
+  PromptWriter out;
+  out.bos("<s>");
+  return turns(out, input);
+}
+
+}  // namespace starling::core::chat
