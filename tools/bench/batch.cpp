@@ -188,7 +188,8 @@ int measure(const BatchOptions& options, const core::LlamaModel& model, Cluster&
   const nlohmann::json prefix = measure_prefix(sharded, options);
   sharded.finish();
   if (options.json) {
-    print_json({{"model", options.model}, {"ranks", cluster.size()}, {"threads", cluster.threads()}, {"tokens", options.tokens}, {"batches", sizes}, {"prefix", prefix}});
+    print_json({{"model", options.model}, {"ranks", cluster.size()}, {"threads", cluster.threads()}, {"tokens", options.tokens},
+                {"logits_hash", fmt::format("{:016x}", comm::checksum(std::as_bytes(std::span(alone))))}, {"batches", sizes}, {"prefix", prefix}});
   } else {
     print(fmt::format("first token after {:.1f} ms; with {} tokens of {} found in a cache after {:.1f} ms: {:.3f} of it\n", prefix["ttft_ms"].get<double>(),
                       prefix["reused_tokens"].get<std::int64_t>(), options.prefix + 1, prefix["ttft_reused_ms"].get<double>(), prefix["ratio"].get<double>()));
