@@ -9,6 +9,7 @@
 #include "partition/shard.h"
 #include "partition/shard_step.h"
 #include "partition/shard_transfer.h"
+#include "partition/step_caches.h"
 
 namespace starling::partition {
 

@@ -13,7 +13,6 @@
 #include <vector>
 
 #include "core/bytes.h"
-#include "core/models/llama.h"
 #include "partition/plan.h"
 
 namespace starling::partition {
@@ -57,20 +56,6 @@ class StepBuffer {
   std::int64_t rows_ = 0;
   std::size_t size_ = 0;
   std::vector<std::byte> bytes_;
-};
-
-/// The caches of all slots of a rank.
-class StepCaches {
- public:
-  StepCaches(const core::LlamaConfig& config, const core::LlamaSlice& slice, core::Type type, std::int64_t positions,
-             std::int64_t sequences);
-  std::uint64_t bytes() const;
-  /// Makes the copies of `segments` and says where the model finds each one's keys and values; valid until the next call.
-  std::span<const core::Segment> prepare(std::span<const StepSegment> segments);
-
- private:
-  std::vector<core::KvCache> slots_;
-  std::vector<core::Segment> segments_;
 };
 
 }  // namespace starling::partition

@@ -120,5 +120,8 @@ TEST_CASE("shard messages have the bytes they had when the wire format was fixed
   step.set(segments);
   for (std::size_t i = 0; i < 8; ++i) step.hidden()[i] = 0.5f * static_cast<float>(i);
   files["step"] = tagged(4, as_string(step.bytes()));
+  const partition::StepSegment strange[] = {{2, 2, 17, 1}, {2, 3, 126, 3}};  // one slot twice, and beyond its end
+  step.set(strange);
+  files["step_strange"] = tagged(4, as_string(step.bytes()));
   CHECK(tests::differences("shard_messages", files) == "");
 }
