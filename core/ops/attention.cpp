@@ -43,7 +43,7 @@ void expand_chunk(Type type, const std::byte* stored, std::size_t row_bytes, std
     case Type::f16: return expand_rows<F16Row>(stored, row_bytes, count, size, out, stride);
     case Type::bf16: return expand_rows<BF16Row>(stored, row_bytes, count, size, out, stride);
     case Type::q8_0: return expand_rows<Q8Row>(stored, row_bytes, count, size, out, stride);
-    case Type::q4_0: return expand_rows<Q4Row>(stored, row_bytes, count, size, out, stride);
+    default: return;  // no type of a cache
   }
 }
 
@@ -156,6 +156,8 @@ void attention(std::span<const float> query, std::int64_t rows, std::int64_t hea
                const CacheView& cache, std::span<float> out, Pool& pool) {
   ensure(static_cast<std::int64_t>(query.size()) == rows * heads * cache.head_size && out.size() == query.size(),
          "sizes of an attention disagree");
+  ensure(cache.type == Type::f32 || cache.type == Type::f16 || cache.type == Type::bf16 || cache.type == Type::q8_0,
+         "attention over a cache of an unknown type");
   ensure(cache.head_size <= kHeadSizeMax && cache.kv_heads > 0 && heads % cache.kv_heads == 0, "an impossible attention");
   ensure(position >= 0 && rows <= cache.positions - position, "attention beyond the cache");
   const AttentionJob job{cache, query.data(), out.data(), rows, heads, position};

@@ -193,6 +193,14 @@ void product(const ProductJob& job, std::size_t begin, std::size_t end, Sink& si
     case Type::bf16: return product<BF16Row>(job, begin, end, sink);
     case Type::q8_0: return product<Q8Row>(job, begin, end, sink);
     case Type::q4_0: return product<Q4Row>(job, begin, end, sink);
+    case Type::q4_1: return product<Q41Row>(job, begin, end, sink);
+    case Type::q5_0: return product<Q50Row>(job, begin, end, sink);
+    case Type::q5_1: return product<Q51Row>(job, begin, end, sink);
+    case Type::q2_k: return product<Q2KRow>(job, begin, end, sink);
+    case Type::q3_k: return product<Q3KRow>(job, begin, end, sink);
+    case Type::q4_k: return product<Q4KRow>(job, begin, end, sink);
+    case Type::q5_k: return product<Q5KRow>(job, begin, end, sink);
+    case Type::q6_k: return product<Q6KRow>(job, begin, end, sink);
   }
 }
 

@@ -2,8 +2,8 @@
 //   step     columns that load() delivers at once; a sum may start at any multiple of it
 //   load32   the 32 weights from column k          load16  the 16 from column k
 //   tail     the n < 16 weights from column k, zeros after them
-// A block scale times an integer code is exact in F32 (11 + 8 bits of significand), so every type gives the
-// bits that its dequantised F32 weights would give.
+// A block scale times an integer code is exact in F32 (at most 11 + 6 + 7 bits of significand), so every type gives
+// the bits that its dequantised F32 weights would give.
 #if defined(STARLING_CORE_OPS_WEIGHTS_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef STARLING_CORE_OPS_WEIGHTS_H_
 #undef STARLING_CORE_OPS_WEIGHTS_H_
@@ -12,6 +12,7 @@
 #endif
 
 #include "core/ops/simd.h"
+#include "core/quant/sub_blocks.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace starling::core::HWY_NAMESPACE {
@@ -127,6 +128,37 @@ struct Q4Row {
   }
   HWY_INLINE V16 tail(std::size_t, std::size_t) const { return zero16(); }
 };
+
+/// Types without a reader of their own: 32 weights are decoded to floats and loaded from there.
+template <class Block>
+struct BlockRow {
+  static constexpr std::size_t kBlock = Block::kValues, kBlockBytes = Block::kBytes;
+  const std::byte* p;
+  explicit BlockRow(const std::byte* row) : p(row) {}
+  HWY_INLINE void decode(std::size_t k, float* values) const {
+    Block::expand(p + k / kBlock * kBlockBytes, k % kBlock / kSubBlock, values);
+  }
+  HWY_INLINE V16 load16(std::size_t k) const {
+    alignas(64) float values[kSubBlock];
+    decode(k, values);
+    return HWY_NAMESPACE::load16(values + k % kSubBlock);
+  }
+  HWY_INLINE void load32(std::size_t k, V16& a, V16& b) const {
+    alignas(64) float values[kSubBlock];
+    decode(k, values);
+    a = HWY_NAMESPACE::load16(values), b = HWY_NAMESPACE::load16(values + kVirtual);
+  }
+  HWY_INLINE V16 tail(std::size_t, std::size_t) const { return zero16(); }
+};
+
+using Q41Row = BlockRow<Q41Block>;
+using Q50Row = BlockRow<Q50Block>;
+using Q51Row = BlockRow<Q51Block>;
+using Q2KRow = BlockRow<Q2KBlock>;
+using Q3KRow = BlockRow<Q3KBlock>;
+using Q4KRow = BlockRow<Q4KBlock>;
+using Q5KRow = BlockRow<Q5KBlock>;
+using Q6KRow = BlockRow<Q6KBlock>;
 
 /// Weights [begin, end) of a row to consecutive floats; `out` has room for a multiple of 16.
 template <class Row>

@@ -21,7 +21,8 @@ using namespace starling::tests;
 
 namespace {
 
-constexpr Type kTypes[] = {Type::f32, Type::f16, Type::bf16, Type::q8_0, Type::q4_0};
+constexpr Type kTypes[] = {Type::f32, Type::f16, Type::bf16, Type::q8_0, Type::q4_0, Type::q4_1, Type::q5_0, Type::q5_1};
+constexpr Type kSuperBlockTypes[] = {Type::q2_k, Type::q3_k, Type::q4_k, Type::q5_k, Type::q6_k};
 
 struct Size {
   std::int64_t outputs, columns, rows, unit;
@@ -29,6 +30,7 @@ struct Size {
 // Tails of every kind: of outputs, columns, rows, tiles, units, chunks of a unit and blocks of rows.
 constexpr Size kSizes[] = {{1, 32, 1, 32},    {3, 64, 2, 32},     {4, 96, 5, 64},   {7, 160, 4, 64},  {9, 32, 67, 32},
                            {5, 1120, 3, 544}, {6, 2048, 9, 1056}, {13, 512, 1, 96}, {2, 1536, 1, 640}, {130, 64, 3, 32}};
+constexpr Size kSuperBlockSizes[] = {{1, 256, 1, 256}, {5, 1280, 3, 512}, {6, 2048, 9, 768}, {7, 512, 67, 512}};
 constexpr Size kOddSizes[] = {{1, 1, 1, 1},    {2, 15, 3, 4},      {5, 17, 1, 5},   {3, 33, 6, 20},
                               {6, 47, 2, 31}, {4, 1035, 5, 519}, {3, 20, 130, 6}, {2, 529, 2, 529}};
 
@@ -79,6 +81,8 @@ TEST_CASE("on every target with FMA, products of every type have the bits of six
     CAPTURE(std::string(hwy::TargetName(target)));
     for (const Type type : kTypes)
       for (const Size& s : kSizes) check_against_oracle(type, s, pool);
+    for (const Type type : kSuperBlockTypes)
+      for (const Size& s : kSuperBlockSizes) check_against_oracle(type, s, pool);
     for (const Type type : {Type::f32, Type::f16, Type::bf16})
       for (const Size& s : kOddSizes) check_against_oracle(type, s, pool);
   }
