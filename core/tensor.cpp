@@ -2,8 +2,9 @@
 
 #include <cstdlib>
 #include <cstring>
-#include <new>
 #include <string>
+
+#include "core/zeroed_memory.h"
 
 namespace starling::core {
 namespace {
@@ -46,12 +47,9 @@ Tensor Tensor::owned(Type type, Shape shape) {
   t.shape_ = std::move(shape);
   t.owned_ = true;
   if (size == 0) return t;
-  constexpr std::size_t kAlignment = 64;
-  auto* memory = static_cast<std::byte*>(::operator new(size, std::align_val_t{kAlignment}));
-  std::memset(memory, 0, size);
-  t.keeper_ = std::shared_ptr<const void>(
-      memory, [](const void* p) { ::operator delete(const_cast<void*>(p), std::align_val_t{kAlignment}); });
-  t.data_ = Bytes(memory, size);
+  const std::shared_ptr<std::byte> memory = zeroed_memory(size);
+  t.keeper_ = memory;
+  t.data_ = Bytes(memory.get(), size);
   return t;
 }
 
