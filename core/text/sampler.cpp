@@ -1,6 +1,3 @@
-// The chain truncates untempered probabilities: top-k, top-p and min-p see the softmax of the penalised logits,
-// the temperature acts only on what is left. All arithmetic is elementary operations in a fixed order, so that
-// the same logits give the same token on every machine; that is why exp() is our own.
 #include "core/text/sampler.h"
 
 #include <algorithm>
@@ -11,36 +8,47 @@
 #include "core/random.h"
 
 namespace starling::core {
-
 namespace {
 
-/// e^x for x <= 0 within 2 units in the last place: e^x = 2^k e^r with |r| <= ln 2 / 2 and the Taylor series of e^r.
-/// The library's exp may round differently from one machine to the next.
-double exponential(double x) {
-  if (!(x > -745)) return 0;
-  const double k = std::floor(x * 1.4426950408889634 + 0.5);
-  const double r = (x - k * 0x1.62e42fefa38p-1) - k * 0x1.ef35793c7673p-45;  // ln 2 in two parts, k * the first exact
-  double sum = 1;
-  for (int n = 14; n >= 1; --n) sum = 1 + r * sum / n;
-  return std::ldexp(sum, static_cast<int>(k));
+void between(float value, float least, float most, const char* name) {
+  check(value >= least && value <= most, Kind::usage, "{} {} is not between {} and {}", name, value, least, most);
 }
 
-/// Most likely first; the lower id wins ties, so that every order is total.
-constexpr auto kBefore = [](const auto& a, const auto& b) { return a.logit != b.logit ? a.logit > b.logit : a.id < b.id; };
+void positive(float value, const char* name) {
+  check(value > 0 && std::isfinite(value), Kind::usage, "{} {} is not a positive number", name, value);
+}
+
+void not_negative(float value, const char* name) {
+  check(value >= 0 && std::isfinite(value), Kind::usage, "{} {} is not a number of 0 or more", name, value);
+}
 
 }  // namespace
 
 void validate(const SamplerSettings& s) {
   check(std::isfinite(s.temperature), Kind::usage, "temperature {} is not a finite number", s.temperature);
-  check(s.top_p >= 0 && s.top_p <= 1, Kind::usage, "top-p {} is not between 0 and 1", s.top_p);
-  check(s.min_p >= 0 && s.min_p <= 1, Kind::usage, "min-p {} is not between 0 and 1", s.min_p);
-  check(s.repeat_penalty > 0 && std::isfinite(s.repeat_penalty), Kind::usage, "repeat penalty {} is not a positive number", s.repeat_penalty);
+  between(s.top_p, 0, 1, "top-p");
+  between(s.min_p, 0, 1, "min-p");
+  positive(s.repeat_penalty, "repeat penalty");
   check(s.repeat_window >= 0, Kind::usage, "repeat window {} is negative", s.repeat_window);
+  between(s.presence_penalty, -100, 100, "presence penalty");
+  between(s.frequency_penalty, -100, 100, "frequency penalty");
+  not_negative(s.top_n_sigma, "top-n-sigma");
+  between(s.typical_p, 0, 1, "typical-p");
+  between(s.xtc_probability, 0, 1, "XTC probability");
+  between(s.xtc_threshold, 0, 1, "XTC threshold");
+  not_negative(s.dynamic_range, "dynamic temperature range");
+  positive(s.dynamic_exponent, "dynamic temperature exponent");
+  positive(s.mirostat_tau, "mirostat tau");
+  between(s.mirostat_eta, 0, 1, "mirostat eta");
+  not_negative(s.dry.multiplier, "DRY multiplier");
+  check(s.dry.base >= 1 && std::isfinite(s.dry.base), Kind::usage, "DRY base {} is not a number of 1 or more", s.dry.base);
+  check(s.dry.allowed >= 0 && s.dry.window >= 0, Kind::usage, "DRY length {} or window {} is negative", s.dry.allowed, s.dry.window);
+  for (const auto& [id, bias] : s.logit_bias) check(!std::isnan(bias) && bias < INFINITY, Kind::usage, "logit bias {} of token {} is not a finite number", bias, id);
 }
 
-Sampler::Sampler(const SamplerSettings& settings) : settings_(settings) { validate(settings); }
+Sampler::Sampler(const SamplerSettings& settings) : settings_(settings), mu_(2.0 * settings.mirostat_tau) { validate(settings); }
 
-TokenId Sampler::sample(std::span<const float> logits, std::span<const TokenId> recent, std::uint64_t step) {
+TokenId Sampler::sample(std::span<const float> logits, std::span<const TokenId> recent, std::uint64_t step, std::size_t prompt) {
   check(!logits.empty(), Kind::malformed, "sampler: no logits");
   check(logits.size() <= static_cast<std::size_t>(std::numeric_limits<TokenId>::max()), Kind::malformed, "sampler: {} logits", logits.size());
   float largest = -std::numeric_limits<float>::infinity();
@@ -49,81 +57,55 @@ TokenId Sampler::sample(std::span<const float> logits, std::span<const TokenId> 
     largest = std::max(largest, logits[id]);
   }
   check(std::isfinite(largest), Kind::malformed, "sampler: the largest logit is {}", largest);
-  const bool penalises = settings_.repeat_penalty != 1 && settings_.repeat_window > 0 && !recent.empty();
-  if (settings_.temperature <= 0 && !penalises) return greedy(logits);
-  fill(logits);
-  if (penalises) penalise(recent);
-  if (settings_.temperature <= 0) return std::min_element(candidates_.begin(), candidates_.end(), kBefore)->id;
-  keep_top_k();
-  largest = std::min_element(candidates_.begin(), candidates_.end(), kBefore)->logit;
-  for (Candidate& c : candidates_) c.weight = exponential(static_cast<double>(c.logit) - largest);
-  keep_top_p();
-  keep_min_p();
-  for (Candidate& c : candidates_) c.weight = exponential((static_cast<double>(c.logit) - largest) / settings_.temperature);
-  return draw(step);
+  const bool changes = changes_logits(recent);
+  if (settings_.temperature <= 0 && !changes) return greedy(logits);
+  candidates_.resize(logits.size());
+  for (std::size_t id = 0; id < logits.size(); ++id) candidates_[id] = {static_cast<TokenId>(id), logits[id], 0};
+  if (changes) change_logits(recent, prompt);
+  if (settings_.temperature <= 0) return std::min_element(candidates_.begin(), candidates_.end(), kLikelier)->id;
+  const auto bits = random_bits(settings_.seed, Purpose::sampling, {.client = settings_.sequence, .step = step});
+  if (settings_.mirostat) {
+    apply_temperature(candidates_, settings_.temperature, 0, 1);
+    return draw_mirostat(to_unit_interval(bits[0]));
+  }
+  truncate(to_unit_interval(bits[1]));
+  apply_temperature(candidates_, settings_.temperature, settings_.dynamic_range, settings_.dynamic_exponent);
+  return draw(to_unit_interval(bits[0]));
 }
 
 TokenId Sampler::greedy(std::span<const float> logits) const {
   return static_cast<TokenId>(std::max_element(logits.begin(), logits.end()) - logits.begin());
 }
 
-void Sampler::fill(std::span<const float> logits) {
-  candidates_.resize(logits.size());
-  for (std::size_t id = 0; id < logits.size(); ++id) candidates_[id] = {static_cast<TokenId>(id), logits[id], 0};
+bool Sampler::changes_logits(std::span<const TokenId> recent) const {
+  const SamplerSettings& s = settings_;
+  const bool repeats = (s.repeat_penalty != 1 && s.repeat_window > 0) || s.presence_penalty != 0 || s.frequency_penalty != 0 || s.dry.multiplier > 0;
+  return !s.logit_bias.empty() || (repeats && !recent.empty());
 }
 
-void Sampler::penalise(std::span<const TokenId> recent) {
-  const std::size_t count = std::min(recent.size(), static_cast<std::size_t>(settings_.repeat_window));
-  window_.assign(recent.end() - static_cast<std::ptrdiff_t>(count), recent.end());
-  std::sort(window_.begin(), window_.end());
-  window_.erase(std::unique(window_.begin(), window_.end()), window_.end());
-  for (const TokenId id : window_) {
-    check(id >= 0 && static_cast<std::size_t>(id) < candidates_.size(), Kind::usage, "sampler: recent token {} has no logit among {}", id,
-          candidates_.size());
-    float& logit = candidates_[id].logit;
-    if (std::isinf(logit)) continue;  // masked
-    const float penalised = logit > 0 ? logit / settings_.repeat_penalty : logit * settings_.repeat_penalty;
-    // An extreme penalty must not turn a token into a masked one, nor the largest logit into infinity.
-    constexpr float kMost = std::numeric_limits<float>::max();
-    logit = std::clamp(penalised, -kMost, kMost);
-  }
+void Sampler::change_logits(std::span<const TokenId> recent, std::size_t prompt) {
+  const SamplerSettings& s = settings_;
+  add_bias(candidates_, s.logit_bias);
+  penalise_repetition(candidates_, recent, s.repeat_penalty, s.repeat_window);
+  penalise_generated(candidates_, recent.subspan(std::min(prompt, recent.size())), s.presence_penalty, s.frequency_penalty);
+  penalise_dry(candidates_, recent, s.dry, s.dry_breakers);
 }
 
-void Sampler::keep_top_k() {
-  if (settings_.top_k <= 0 || static_cast<std::size_t>(settings_.top_k) >= candidates_.size()) return;
-  std::nth_element(candidates_.begin(), candidates_.begin() + (settings_.top_k - 1), candidates_.end(), kBefore);
-  candidates_.resize(settings_.top_k);
-  // The selection leaves an order that depends on the library; sums and the draw need one that does not.
-  std::sort(candidates_.begin(), candidates_.end(), kBefore);
+void Sampler::truncate(double chance) {
+  const SamplerSettings& s = settings_;
+  if (s.top_n_sigma > 0) keep_top_n_sigma(candidates_, s.top_n_sigma);
+  keep_top_k(candidates_, s.top_k);
+  set_weights(candidates_);
+  keep_typical(candidates_, s.typical_p);
+  keep_top_p(candidates_, s.top_p);
+  keep_min_p(candidates_, s.min_p);
+  exclude_top(candidates_, s.xtc_probability, s.xtc_threshold, chance);
 }
 
-void Sampler::keep_top_p() {
-  if (settings_.top_p >= 1) return;
+TokenId Sampler::draw(double chance) {
   double total = 0;
   for (const Candidate& c : candidates_) total += c.weight;
-  // Popping the likeliest off a heap stops after few of them; sorting a whole vocabulary would not.
-  constexpr auto kAfter = [](const Candidate& a, const Candidate& b) { return kBefore(b, a); };
-  std::make_heap(candidates_.begin(), candidates_.end(), kAfter);
-  double mass = 0;
-  auto end = candidates_.end();
-  do {
-    std::pop_heap(candidates_.begin(), end, kAfter);
-    mass += (--end)->weight;
-  } while (end != candidates_.begin() && mass < settings_.top_p * total);
-  candidates_.erase(candidates_.begin(), end);
-  std::reverse(candidates_.begin(), candidates_.end());
-}
-
-void Sampler::keep_min_p() {
-  if (settings_.min_p <= 0) return;
-  // The largest weight is exp(0) = 1.
-  std::erase_if(candidates_, [this](const Candidate& c) { return c.weight < settings_.min_p; });
-}
-
-TokenId Sampler::draw(std::uint64_t step) {
-  double total = 0;
-  for (const Candidate& c : candidates_) total += c.weight;
-  const double target = to_unit_interval(random_bits(settings_.seed, Purpose::sampling, {.step = step})[0]) * total;
+  const double target = chance * total;
   double mass = 0;
   TokenId last = candidates_.front().id;
   for (const Candidate& c : candidates_) {
@@ -133,6 +115,25 @@ TokenId Sampler::draw(std::uint64_t step) {
     if (mass > target) break;
   }
   return last;
+}
+
+TokenId Sampler::draw_mirostat(double chance) {
+  constexpr double kLog2 = 0.69314718055994531;
+  double total = 0;
+  for (const Candidate& c : candidates_) total += c.weight;
+  std::sort(candidates_.begin(), candidates_.end(), kLikelier);
+  const auto surprise = [](double weight, double of) { return -logarithm(weight / of) / kLog2; };
+  std::size_t kept = 1;
+  while (kept < candidates_.size() && candidates_[kept].weight > 0 && surprise(candidates_[kept].weight, total) <= mu_) ++kept;
+  candidates_.resize(kept);
+  const TokenId id = draw(chance);
+  double mass = 0, weight = 1;
+  for (const Candidate& c : candidates_) {
+    mass += c.weight;
+    if (c.id == id) weight = c.weight;
+  }
+  mu_ -= settings_.mirostat_eta * (surprise(weight, mass) - settings_.mirostat_tau);
+  return id;
 }
 
 }  // namespace starling::core

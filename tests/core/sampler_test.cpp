@@ -9,37 +9,18 @@
 #include <map>
 
 #include "core/error.h"
+#include "tests/core/draws.h"
 
 using namespace starling::core;
+namespace tests = starling::tests;
+using tests::chi_square;
+using tests::Distribution;
+using tests::kCritical;
+using tests::softmax;
 
 namespace {
 
-using Distribution = std::map<TokenId, double>;
-
-const std::vector<float> kLogits = {0.3f, 2.0f, -1.0f, 1.5f, 2.0f, 0.0f, -3.0f, 1.0f};
-
-/// softmax(logits / temperature) over `kept`.
-Distribution softmax(const std::vector<float>& logits, const std::vector<TokenId>& kept, double temperature) {
-  Distribution d;
-  double sum = 0;
-  for (const TokenId id : kept) sum += d[id] = std::exp(logits[id] / temperature);
-  for (auto& [id, p] : d) p /= sum;
-  return d;
-}
-
-/// Pearson's statistic of `draws` draws against `expected`; a token outside of it fails at once.
-double chi_square(const SamplerSettings& settings, const std::vector<float>& logits, const Distribution& expected, int draws) {
-  Sampler sampler(settings);
-  std::map<TokenId, int> counts;
-  for (int step = 0; step < draws; ++step) ++counts[sampler.sample(logits, {}, static_cast<std::uint64_t>(step))];
-  double statistic = 0;
-  for (const auto& [id, p] : expected) statistic += std::pow(counts[id] - p * draws, 2) / (p * draws);
-  for (const auto& [id, count] : counts) REQUIRE(expected.contains(id));
-  return statistic;
-}
-
-/// Values of the chi-square distribution exceeded with probability 0.01, by degrees of freedom.
-constexpr double kCritical[] = {0, 6.635, 9.210, 11.345, 13.277, 15.086, 16.812, 18.475};
+const std::vector<float>& kLogits = tests::kSamplerLogits;
 
 }  // namespace
 
