@@ -78,6 +78,15 @@ TEST_CASE("plain output is the continuation and nothing else") {
   CHECK(run_program("generate " + model->string() + " --prompt '' --tokens 200").output == contents(*expected) + "\n");
 }
 
+TEST_CASE("--chat asks the question in the form of the template") {
+  const auto model = data_file("stories260k/stories260K.bin");
+  if (!model) return;
+  const std::string base = "generate " + model->string() + " --tokens 12 ";
+  const std::string asked = run_program(base + "--chat --template llama-2 --system 'Be brief.' --prompt ' Hi '").output;
+  CHECK(asked.size() > 5);
+  CHECK(asked == run_program(base + "--prompt '[INST] <<SYS>>\nBe brief.\n<</SYS>>\n\n Hi [/INST]'").output);
+}
+
 TEST_CASE("--compare says that the bits are the same and shows who held what") {
   const auto model = data_file("stories260k/stories260K.bin");
   if (!model) return;
@@ -100,6 +109,10 @@ TEST_CASE("bad usage ends with status 2 and a sentence that names what is wrong"
   expect(base, "--prompt");
   expect(base + "--prompt a --prompt-ids 1", "one of");
   expect(base + "--prompt-ids 1,x", "--prompt-ids");
+  expect(base + "--prompt a --system b", "belong to --chat");
+  expect(base + "--prompt-ids 1 --chat", "--chat needs a text");
+  expect(base + "--prompt a --chat --template vicuna", "known are llama-2");
+  expect(base + "--prompt a --chat", "--template NAME chooses one of llama-2", 1);
   expect(base + "--prompt-ids 99999", "99999");
   expect(base + "--prompt a --shares 1:1", "--shares");
   expect(base + "--prompt a --nodes local:2 --shares 1:x", "--shares");

@@ -8,6 +8,7 @@
 
 #include "core/file.h"
 #include "core/models/load.h"
+#include "core/text/chat/chat_template.h"
 #include "core/text/tokenizer.h"
 #include "core/text/utf8.h"
 #include "partition/generate.h"
@@ -29,6 +30,8 @@ struct GenerateOptions {
   std::string model, tokenizer;
   std::string prompt, prompt_file, prompt_ids;
   bool has_prompt = false;
+  bool chat = false;
+  std::string system, chat_template;
   std::int64_t tokens = 128;
   std::int64_t context = 0;
   std::string kv_type;
@@ -41,14 +44,26 @@ struct GenerateOptions {
 
 constexpr std::uint64_t kPromptBytesMax = std::uint64_t{64} << 20;
 
+/// `text` as the first question of a dialogue, in the form that the model was trained on.
+std::vector<TokenId> chat_tokens(const GenerateOptions& options, const core::Tokenizer& tokenizer, const std::string& text) {
+  const core::ChatTemplate& form = options.chat_template.empty() ? core::detect_chat_template(tokenizer.vocabulary().chat_template)
+                                                                  : core::chat_template(options.chat_template);
+  core::ChatInput input;
+  if (!options.system.empty()) input.messages.push_back({"system", options.system, {}, ""});
+  input.messages.push_back({"user", text, {}, ""});
+  return core::ChatEncoder(tokenizer).encode(form.render(input));
+}
+
 std::vector<TokenId> prompt_tokens(const GenerateOptions& options, const core::Tokenizer* tokenizer) {
   const int given = options.has_prompt + !options.prompt_file.empty() + !options.prompt_ids.empty();
   check(given == 1, Kind::usage, "give one of --prompt, --prompt-file and --prompt-ids");
+  check(options.chat || (options.system.empty() && options.chat_template.empty()), Kind::usage, "--system and --template belong to --chat");
+  check(!options.chat || options.prompt_ids.empty(), Kind::usage, "--chat needs a text, not --prompt-ids");
   if (!options.prompt_ids.empty()) return parse_ids(options.prompt_ids, "--prompt-ids");
   check(tokenizer != nullptr, Kind::missing, "{}: has no vocabulary: give --tokenizer FILE or --prompt-ids",
         options.model);
-  return tokenizer->encode(options.prompt_file.empty() ? options.prompt
-                                                       : core::read_text(options.prompt_file, kPromptBytesMax));
+  const std::string text = options.prompt_file.empty() ? options.prompt : core::read_text(options.prompt_file, kPromptBytesMax);
+  return options.chat ? chat_tokens(options, *tokenizer, text) : tokenizer->encode(text);
 }
 
 /// What one run of the model gives.
@@ -214,6 +229,9 @@ std::function<int()> generate(CLI::App& app) {
   CLI::Option* prompt = app.add_option("--prompt", o->prompt, "text to continue");
   app.add_option("--prompt-file", o->prompt_file, "file whose text to continue");
   app.add_option("--prompt-ids", o->prompt_ids, "token ids to continue, as 1,2,3");
+  app.add_flag("--chat", o->chat, "the prompt is a question: apply the model's chat template");
+  app.add_option("--system", o->system, "with --chat: how the model should answer");
+  app.add_option("--template", o->chat_template, "with --chat: a chat template by name (default: the model's)");
   app.add_option("--tokens", o->tokens, "most tokens to write")->capture_default_str()->check(CLI::Range(1, 1 << 24));
   app.add_option("--ctx", o->context, "positions of the cache (default: the model's context)")
       ->check(CLI::Range(1, 1 << 24));
