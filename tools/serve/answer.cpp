@@ -1,6 +1,9 @@
 #include "tools/serve/answer.h"
 
 #include <algorithm>
+#include <iterator>
+
+#include "tools/serve/ids.h"
 
 namespace starling::tools {
 namespace {
@@ -12,7 +15,9 @@ std::int64_t characters(const std::string& text) {
 }  // namespace
 
 Answer::Answer(std::shared_ptr<Exchange> exchange, Options options)
-    : exchange_(std::move(exchange)), options_(std::move(options)), choices_(static_cast<std::size_t>(options_.choices)) {}
+    : exchange_(std::move(exchange)), options_(std::move(options)), choices_(static_cast<std::size_t>(options_.choices)) {
+  for (Choice& choice : choices_) choice.parser = core::ToolCallParser(options_.calls);
+}
 
 void Answer::begin() {
   if (over_) return;
@@ -29,12 +34,37 @@ void Answer::event(int index, const SessionEvent& event) {
   Choice& choice = choices_.at(static_cast<std::size_t>(index));
   if (event.cached && index == 0) cached_ = *event.cached;
   choice.tokens = std::max(choice.tokens, event.tokens);
-  if (!event.text.empty() || !event.logprobs.empty()) write(index, choice, {event.text, {}, event.logprobs});
+  Written written = take(choice, choice.parser.push(event.text));
+  written.logprobs = event.logprobs;
+  write(index, choice, std::move(written));
   if (event.reason == "cancelled") return fail(ApiError(503, "unavailable_error", "the server is stopping"));
-  if (!event.reason.empty()) finish_choice(index, choice, event.reason);
+  if (event.reason.empty()) return;
+  write(index, choice, take(choice, choice.parser.finish()));
+  finish_choice(index, choice, choice.calls > 0 && event.reason == "stop" ? "tool_calls" : event.reason);
+}
+
+Written Answer::take(Choice& choice, core::ToolCallParser::Output found) const {
+  Written written{std::move(found.text), {}, {}};
+  for (core::ToolCall& call : found.calls) {
+    const int index = choice.calls++;
+    const std::string id = new_id("call_");
+    if (options_.stream) {
+      written.calls.push_back({index, id, call.name, ""});
+      written.calls.push_back({index, "", "", std::move(call.arguments)});
+    } else {
+      written.calls.push_back({index, id, call.name, std::move(call.arguments)});
+    }
+  }
+  return written;
 }
 
 void Answer::write(int index, Choice& choice, Written written) {
+  if (written.text.empty() && written.calls.empty() && written.logprobs.empty()) return;
+  if (options_.stream && written.calls.size() > 1) {
+    // Clients join the pieces of a call over chunks, not within one.
+    for (ToolCallPiece& call : std::exchange(written.calls, {})) write(index, choice, {std::exchange(written.text, ""), {std::move(call)}, std::exchange(written.logprobs, {})});
+    return;
+  }
   if (options_.stream) {
     const Json chunk = options_.kind == Kind::chat ? chat_chunk(options_.head, index, written)
                                                    : completion_chunk(options_.head, index, written, choice.characters, "");
@@ -43,6 +73,7 @@ void Answer::write(int index, Choice& choice, Written written) {
   }
   Written& whole = choice.finished.written;
   whole.text += written.text;
+  std::move(written.calls.begin(), written.calls.end(), std::back_inserter(whole.calls));
   whole.logprobs.insert(whole.logprobs.end(), written.logprobs.begin(), written.logprobs.end());
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/text/chat/tool_calls.h"
 #include "tools/serve/http.h"
 #include "tools/serve/openai_reply.h"
 #include "tools/serve/session.h"
@@ -22,6 +23,7 @@ class Answer {
     bool stream = false;
     std::int64_t prompt_tokens = 0;
     std::vector<std::string> echo;  // what each choice begins with; empty: nothing
+    core::ToolCallStyle calls = core::ToolCallStyle::none;  // how calls of tools are found in the text
   };
 
   Answer(std::shared_ptr<Exchange> exchange, Options options);
@@ -36,9 +38,13 @@ class Answer {
  private:
   struct Choice {
     FinishedChoice finished;
+    core::ToolCallParser parser{core::ToolCallStyle::none};
     std::int64_t characters = 0, tokens = 0;
+    int calls = 0;
     bool over = false;
   };
+  /// `found` by the parser as it is written, each call with an id.
+  Written take(Choice& choice, core::ToolCallParser::Output found) const;
   void write(int index, Choice& choice, Written written);
   void finish_choice(int index, Choice& choice, const std::string& reason);
   void fail(const ApiError& error);

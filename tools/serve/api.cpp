@@ -63,6 +63,15 @@ MetricGauges gauges(const ServedModel& model) {
   return gauges;
 }
 
+/// Nothing is to be written: the prompt comes back, or an empty text.
+void answer_nothing(GenerationJob job, const std::shared_ptr<Exchange>& exchange) {
+  Answer answer(exchange, job.answer);
+  answer.begin();
+  SessionEvent end;
+  end.reason = "length";
+  for (int choice = 0; choice < job.answer.choices; ++choice) answer.event(choice, end);
+}
+
 }  // namespace
 
 Json cluster_state(const ServedModel& model, const Metrics& metrics) {
@@ -180,11 +189,14 @@ void Api::complete(const CompletionRequest& request, const std::shared_ptr<Excha
   check_model(g.model);
   GenerationJob job;
   const std::uint64_t seed = random_seed();
+  const auto grammar = answer_grammar(g.format, "");
   for (const Prompt& prompt : request.prompts) {
     job.prompts.push_back(encode_prompt(model(), prompt, "prompt"));
     job.answer.prompt_tokens += static_cast<std::int64_t>(job.prompts.back().size());
     for (int choice = 0; choice < g.choices; ++choice) {
       job.settings.push_back(session_settings(model(), g, job.prompts.back().size(), seed, choice));
+      job.settings.back().grammar = grammar;
+      job.settings.back().trie = model().trie();
       if (request.echo) job.answer.echo.push_back(std::holds_alternative<std::string>(prompt) ? std::get<std::string>(prompt) : model().tokenizer().decode(job.prompts.back()));
     }
   }
@@ -192,6 +204,7 @@ void Api::complete(const CompletionRequest& request, const std::shared_ptr<Excha
   job.answer.head = {new_id("cmpl-"), seconds_since_1970(), model().name(), g.logprobs.has_value(), g.include_usage};
   job.answer.choices = static_cast<int>(job.settings.size());
   job.answer.stream = g.stream;
+  if (g.tokens == 0) return answer_nothing(std::move(job), exchange);
   generate(model(), *metrics_, std::move(job), exchange);
 }
 

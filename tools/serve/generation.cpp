@@ -1,6 +1,6 @@
 #include "tools/serve/generation.h"
 
-#include <random>
+#include "core/text/grammar/json_schema.h"
 
 namespace starling::tools {
 namespace {
@@ -62,11 +62,14 @@ std::vector<core::TokenId> encode_prompt(const ServedModel& model, const Prompt&
   for (const core::TokenId id : ids)
     if (id >= model.vocabulary()) throw invalid(param, fmt::format("{}: the model has no token {}", param, id));
   if (ids.empty()) throw invalid(param, fmt::format("{}: there is no token in it", param));
-  const auto count = static_cast<std::int64_t>(ids.size());
-  if (count >= model.context())
-    throw invalid(param, fmt::format("{}: {} tokens leave no room to write in the context of {}", param, count, model.context()),
-                  "context_length_exceeded");
+  check_room(model, ids.size(), param);
   return ids;
+}
+
+void check_room(const ServedModel& model, std::size_t tokens, const std::string& param) {
+  if (static_cast<std::int64_t>(tokens) < model.context()) return;
+  throw invalid(param, fmt::format("{}: {} tokens leave no room to write in the context of {}", param, tokens, model.context()),
+                "context_length_exceeded");
 }
 
 SessionSettings session_settings(const ServedModel& model, const GenerationRequest& request, std::size_t prompt_tokens,
@@ -86,21 +89,24 @@ SessionSettings session_settings(const ServedModel& model, const GenerationReque
   settings.tokens = std::min(request.tokens.value_or(room), room);
   settings.stop = request.stop;
   settings.logprobs = request.logprobs;
+  settings.presence_penalty = static_cast<float>(request.presence_penalty);
+  settings.frequency_penalty = static_cast<float>(request.frequency_penalty);
   return settings;
 }
 
-std::string new_id(const std::string& prefix) {
-  static constexpr char kLetters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-  std::random_device device;
-  std::uniform_int_distribution<std::size_t> letter(0, sizeof kLetters - 2);
-  std::string id = prefix;
-  for (int i = 0; i < 24; ++i) id += kLetters[letter(device)];
-  return id;
-}
-
-std::uint64_t random_seed() {
-  std::random_device device;
-  return static_cast<std::uint64_t>(device()) << 32 | device();
+std::shared_ptr<const core::Grammar> answer_grammar(const OutputFormat& format, const std::string& forced) {
+  if (!forced.empty()) return core::Grammar::parse(forced);
+  try {
+    switch (format.kind) {
+      case OutputFormat::Kind::text: return nullptr;
+      case OutputFormat::Kind::json_object: return core::Grammar::parse(core::json_object_grammar());
+      case OutputFormat::Kind::json_schema: return core::Grammar::parse(core::json_schema_grammar(Json::parse(format.source)));
+      case OutputFormat::Kind::grammar: return core::Grammar::parse(format.source);
+    }
+  } catch (const core::Error& error) {
+    throw invalid(format.kind == OutputFormat::Kind::grammar ? "grammar" : "response_format", error.what());
+  }
+  return nullptr;
 }
 
 void generate(ServedModel& model, Metrics& metrics, GenerationJob job, const std::shared_ptr<Exchange>& exchange) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tools/serve/answer.h"
+#include "tools/serve/ids.h"
 #include "tools/serve/metrics.h"
 #include "tools/serve/openai_request.h"
 #include "tools/serve/served_model.h"
@@ -21,9 +22,12 @@ std::vector<core::TokenId> encode_prompt(const ServedModel& model, const Prompt&
 SessionSettings session_settings(const ServedModel& model, const GenerationRequest& request, std::size_t prompt_tokens,
                                  std::uint64_t seed, int choice);
 
-/// "chatcmpl-" and 24 random letters and digits.
-std::string new_id(const std::string& prefix);
-std::uint64_t random_seed();
+/// The grammar that an answer must follow: `forced` (of calls of tools) or that of the format; null for plain text.
+/// ApiError naming the field when it is none.
+std::shared_ptr<const core::Grammar> answer_grammar(const OutputFormat& format, const std::string& forced);
+
+/// ApiError context_length_exceeded naming `param` unless there is room to write behind `tokens`.
+void check_room(const ServedModel& model, std::size_t tokens, const std::string& param);
 
 struct GenerationJob {
   std::vector<std::vector<core::TokenId>> prompts;

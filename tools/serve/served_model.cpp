@@ -40,6 +40,9 @@ void add_model_options(CLI::App& app, ModelOptions& options) {
   app.add_option("--ctx", options.context, "positions of each conversation (default: the model's, at most 4096)")
       ->check(CLI::Range(1, 1 << 24));
   app.add_option("--kv-type", options.kv_type, "f32, f16 or q8_0 (default: f32 for F32 models, else f16)");
+  std::string names;
+  for (const core::ChatTemplate& known : core::chat_templates()) names += (names.empty() ? "" : ", ") + std::string(known.name);
+  app.add_option("--template", options.chat_template, "the form of dialogues, instead of the one that the model's file names: " + names);
   add_cluster_options(app, options.cluster);
 }
 
@@ -59,11 +62,31 @@ ServedModel::ServedModel(const ModelOptions& options, core::LlamaModel model, Cl
       nodes_(cluster.nodes()),
       model_(std::move(model)),
       tokenizer_(core::make_tokenizer(model_.vocabulary)),
+      chat_(std::make_unique<core::ChatEncoder>(*tokenizer_)),
+      trie_(std::make_shared<core::TokenTrie>(*tokenizer_)),
       pool_(cluster.threads()) {
+  if (!options.chat_template.empty()) {
+    template_ = &core::chat_template(options.chat_template);
+  } else {
+    try {
+      template_ = &core::detect_chat_template(model_.vocabulary.chat_template);
+    } catch (const core::Error& error) {
+      no_template_ = error.what();
+    }
+  }
   sharded_ = std::make_unique<partition::ShardedLlama>(model_, shard_options(options, model_, cluster), cluster.transport(), pool_);
   partition::EngineOptions engine;
   engine.queue = options.queue;
   engine_ = std::make_unique<partition::Engine>(*sharded_, engine);
+}
+
+const core::ChatTemplate& ServedModel::chat_template() const {
+  core::check(template_ != nullptr, core::Kind::unsupported, "this model takes no dialogues as it stands: {}; --template says their form", no_template_);
+  return *template_;
+}
+
+std::vector<core::TokenId> ServedModel::encode_chat(const core::ChatInput& input) const {
+  return chat_->encode(chat_template().render(input));
 }
 
 std::int64_t ServedModel::width() const { return model_.config.width; }

@@ -10,6 +10,8 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include "core/pool.h"
+#include "core/text/chat/chat_template.h"
+#include "core/text/grammar/token_trie.h"
 #include "core/text/tokenizer.h"
 #include "partition/engine.h"
 #include "tools/cluster.h"
@@ -21,14 +23,14 @@ class App;
 namespace starling::tools {
 
 struct ModelOptions {
-  std::string model, tokenizer, name, kv_type;
+  std::string model, tokenizer, name, kv_type, chat_template;
   std::int64_t context = 0;    // positions of each sequence, 0: the model's, at most 4096
   std::int64_t sequences = 4;  // computed at the same time
   std::int64_t queue = 256;    // that wait beyond them
   ClusterOptions cluster;
 };
 
-/// MODEL, --tokenizer, --ctx, --kv-type and the cluster's options.
+/// MODEL, --tokenizer, --ctx, --kv-type, --template and the cluster's options.
 void add_model_options(CLI::App& app, ModelOptions& options);
 
 std::int64_t seconds_since_1970();
@@ -48,6 +50,10 @@ class ServedModel {
   std::int64_t width() const;
   std::int64_t vocabulary() const;
   const core::Tokenizer& tokenizer() const { return *tokenizer_; }
+  /// A dialogue as a prompt. Kind::unsupported when nobody says in what form this model takes dialogues.
+  std::vector<core::TokenId> encode_chat(const core::ChatInput& input) const;
+  const core::ChatTemplate& chat_template() const;
+  const std::shared_ptr<const core::TokenTrie>& trie() const { return trie_; }
   partition::Engine& engine() { return *engine_; }
   const partition::Engine& engine() const { return *engine_; }
   const std::vector<comm::NodeInfo>& nodes() const { return nodes_; }
@@ -58,6 +64,10 @@ class ServedModel {
   std::vector<comm::NodeInfo> nodes_;
   core::LlamaModel model_;
   std::unique_ptr<core::Tokenizer> tokenizer_;
+  std::unique_ptr<core::ChatEncoder> chat_;
+  std::shared_ptr<const core::TokenTrie> trie_;
+  const core::ChatTemplate* template_ = nullptr;
+  std::string no_template_;  // why there is none
   core::Pool pool_;
   std::unique_ptr<partition::ShardedLlama> sharded_;
   std::unique_ptr<partition::Engine> engine_;

@@ -15,7 +15,9 @@ Session::Session(const core::Tokenizer& tokenizer, std::vector<TokenId> prompt, 
       sampler_(settings_.sampler),
       sequence_(std::move(prompt)),
       prompt_(sequence_.size()),
-      stops_(settings_.stop) {}
+      stops_(settings_.stop) {
+  if (settings_.grammar) matcher_.emplace(settings_.grammar, settings_.trie);
+}
 
 void Session::started(std::int64_t cached) {
   SessionEvent event;
@@ -24,8 +26,17 @@ void Session::started(std::int64_t cached) {
 }
 
 std::optional<TokenId> Session::next(std::span<const float> logits) {
-  const auto step = static_cast<std::uint64_t>(written());
-  const TokenId id = sampler_.sample(biased(logits), sequence_, step);
+  try {
+    return choose(logits);
+  } catch (const core::Error& error) {
+    // A grammar that no token can follow, logits that are no numbers: this sequence's end, not the engine's.
+    ended(partition::Ending::failed, error);
+    return std::nullopt;
+  }
+}
+
+std::optional<TokenId> Session::choose(std::span<const float> logits) {
+  const TokenId id = sampler_.sample(adjusted(logits), sequence_, static_cast<std::uint64_t>(written()));
   if (tokenizer_.ends_generation(id)) {
     finish("stop");
     return std::nullopt;
@@ -34,13 +45,13 @@ std::optional<TokenId> Session::next(std::span<const float> logits) {
   if (settings_.logprobs) event.logprobs.push_back(logprob(logits, id));
   const std::string piece = tokenizer_.decode_next(sequence_.empty() ? -1 : sequence_.back(), id);
   sequence_.push_back(id);
+  if (settings_.presence_penalty != 0 || settings_.frequency_penalty != 0) ++counts_[id];
+  if (matcher_) matcher_->accept(id);
   event.tokens = written();
-  event.text = characters_.push(stops_.push(piece));
-  const bool full = written() >= settings_.tokens;
-  if (stops_.stopped() || full) {
-    event.text += stops_.stopped() ? characters_.finish() : characters_.push(stops_.finish()) + characters_.finish();
-    event.reason = stops_.stopped() ? "stop" : "length";
-  }
+  event.text = stops_.push(piece);
+  if (stops_.stopped() || (matcher_ && matcher_->must_end())) event.reason = "stop";
+  else if (written() >= settings_.tokens) event.reason = "length";
+  if (!event.reason.empty()) event.text += stops_.finish();
   const bool over = !event.reason.empty();
   listener_(std::move(event));
   return over ? std::nullopt : std::optional(id);
@@ -59,17 +70,20 @@ void Session::ended(partition::Ending ending, const core::Error& why) {
 void Session::finish(std::string reason) {
   SessionEvent event;
   event.tokens = written();
-  event.text = characters_.push(stops_.finish()) + characters_.finish();
+  event.text = stops_.finish();
   event.reason = std::move(reason);
   listener_(std::move(event));
 }
 
-std::span<const float> Session::biased(std::span<const float> logits) {
-  if (settings_.logit_bias.empty()) return logits;
-  biased_.assign(logits.begin(), logits.end());
+std::span<const float> Session::adjusted(std::span<const float> logits) {
+  if (settings_.logit_bias.empty() && counts_.empty() && !matcher_) return logits;
+  adjusted_.assign(logits.begin(), logits.end());
   for (const auto& [id, bias] : settings_.logit_bias)
-    if (static_cast<std::size_t>(id) < biased_.size()) biased_[static_cast<std::size_t>(id)] += bias;
-  return biased_;
+    if (static_cast<std::size_t>(id) < adjusted_.size()) adjusted_[static_cast<std::size_t>(id)] += bias;
+  for (const auto& [id, count] : counts_)
+    adjusted_[static_cast<std::size_t>(id)] -= static_cast<float>(count) * settings_.frequency_penalty + settings_.presence_penalty;
+  if (matcher_) matcher_->mask(adjusted_);
+  return adjusted_;
 }
 
 TokenLogprob Session::logprob(std::span<const float> logits, TokenId id) const {

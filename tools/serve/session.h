@@ -7,12 +7,13 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
+#include "core/text/grammar/matcher.h"
 #include "core/text/sampler.h"
-#include "tools/serve/stop_strings.h"
+#include "core/text/stop_strings.h"
 #include "core/text/tokenizer.h"
-#include "core/text/utf8.h"
 #include "partition/engine.h"
 #include "tools/serve/api_error.h"
 #include "tools/serve/openai_reply.h"
@@ -25,6 +26,11 @@ struct SessionSettings {
   std::int64_t tokens = 0;  // most to write, at least 1
   std::vector<std::string> stop;
   std::optional<int> logprobs;
+  /// As the API has them: subtracted from the logit of every token written so far, once and for each time.
+  float presence_penalty = 0, frequency_penalty = 0;
+  /// What the text must follow; null: nothing.
+  std::shared_ptr<const core::Grammar> grammar;
+  std::shared_ptr<const core::TokenTrie> trie;  // of the vocabulary, with a grammar
 };
 
 /// What happened since the last event. An event with a reason or an error is the last.
@@ -48,7 +54,8 @@ class Session final : public partition::Decoder {
   void ended(partition::Ending ending, const core::Error& why) override;
 
  private:
-  std::span<const float> biased(std::span<const float> logits);
+  std::optional<core::TokenId> choose(std::span<const float> logits);
+  std::span<const float> adjusted(std::span<const float> logits);
   TokenLogprob logprob(std::span<const float> logits, core::TokenId id) const;
   void finish(std::string reason);
   std::int64_t written() const { return static_cast<std::int64_t>(sequence_.size() - prompt_); }
@@ -60,8 +67,9 @@ class Session final : public partition::Decoder {
   std::vector<core::TokenId> sequence_;  // prompt and what is written
   std::size_t prompt_;
   core::StopStrings stops_;
-  core::Utf8Stream characters_;
-  std::vector<float> biased_;
+  std::optional<core::GrammarMatcher> matcher_;
+  std::unordered_map<core::TokenId, int> counts_;  // of tokens written, where penalties need them
+  std::vector<float> adjusted_;
 };
 
 }  // namespace starling::tools
