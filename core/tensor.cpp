@@ -34,8 +34,12 @@ std::uint64_t byte_size(Type type, const Shape& shape) {
   const std::int64_t count = element_count(shape);
   check(shape.empty() || shape.back() % t.block_length == 0, Kind::malformed,
         "shape {}: rows of {} need a multiple of {} values", describe(shape), t.name, t.block_length);
-  const auto bytes = checked_multiply(static_cast<std::uint64_t>(count / t.block_length),
-                                      static_cast<std::uint64_t>(t.block_bytes));
+  std::int64_t blocks = count / t.block_length;
+  if (t.rows_together > 1 && count > 0) {
+    const std::int64_t rows = count / shape.back();
+    blocks = (rows + t.rows_together - 1) / t.rows_together * t.rows_together * (shape.back() / t.block_length);
+  }
+  const auto bytes = checked_multiply(static_cast<std::uint64_t>(blocks), static_cast<std::uint64_t>(t.block_bytes));
   check(bytes.has_value(), Kind::malformed, "shape {} of {} is too large", describe(shape), t.name);
   return *bytes;
 }
@@ -85,6 +89,7 @@ std::span<std::byte> Tensor::mutable_bytes() {
 
 Bytes Tensor::row_bytes(std::int64_t row) const {
   const TypeInfo& t = info(type_);
+  ensure(t.rows_together == 1, "rows of this type are stored interleaved");
   const auto bytes = static_cast<std::size_t>(columns() / t.block_length * t.block_bytes);
   return data_.subspan(static_cast<std::size_t>(row) * bytes, bytes);
 }
@@ -102,6 +107,7 @@ std::span<float> Tensor::mutable_floats() {
 
 Tensor Tensor::slice_rows(std::int64_t begin, std::int64_t end) const {
   ensure(shape_.size() == 2 && 0 <= begin && begin <= end && end <= shape_[0], "slice_rows out of range");
+  ensure(info(type_).rows_together == 1, "rows of this type are stored interleaved");
   Tensor t = *this;
   t.shape_[0] = end - begin;
   const std::size_t row = shape_[0] == 0 ? 0 : data_.size() / static_cast<std::size_t>(shape_[0]);
@@ -112,7 +118,7 @@ Tensor Tensor::slice_rows(std::int64_t begin, std::int64_t end) const {
 Tensor Tensor::copy_columns(std::int64_t begin, std::int64_t end) const {
   const TypeInfo& t = info(type_);
   ensure(shape_.size() == 2 && 0 <= begin && begin <= end && end <= shape_[1], "copy_columns out of range");
-  ensure(begin % t.block_length == 0 && end % t.block_length == 0, "copy_columns inside a block");
+  ensure(t.rows_together == 1 && begin % t.block_length == 0 && end % t.block_length == 0, "copy_columns inside a block");
   Tensor result = owned(type_, {shape_[0], end - begin});
   if (result.empty()) return result;
   const auto first = static_cast<std::size_t>(begin / t.block_length * t.block_bytes);

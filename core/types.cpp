@@ -24,10 +24,19 @@ constexpr std::array<TypeInfo, 13> kTypes{{
     {Type::q6_k, "q6_k", 256, 210},
 }};
 
+constexpr std::array<TypeInfo, 4> kPackedTypes{{
+    {Type::q8_0_x16, "q8_0_x16", 32, 34, 16},
+    {Type::q4_0_x16, "q4_0_x16", 32, 18, 16},
+    {Type::q4_k_x16, "q4_k_x16", 256, 148, 16},
+    {Type::q6_k_x16, "q6_k_x16", 256, 210, 16},
+}};
+
 }  // namespace
 
 const TypeInfo& info(Type type) {
   for (const TypeInfo& entry : kTypes)
+    if (entry.type == type) return entry;
+  for (const TypeInfo& entry : kPackedTypes)
     if (entry.type == type) return entry;
   fail(Kind::internal, "no such element type: {}", static_cast<std::uint32_t>(type));
 }

@@ -20,7 +20,12 @@ enum class Type : std::uint32_t {
   q4_k = 12,
   q5_k = 13,
   q6_k = 14,
-  bf16 = 30
+  bf16 = 30,
+  // In memory only, never in a file or on a wire: rows interleaved for the integer kernels (ops/packed.h).
+  q8_0_x16 = 1000,
+  q4_0_x16 = 1001,
+  q4_k_x16 = 1002,
+  q6_k_x16 = 1003,
 };
 
 /// Elements are stored in blocks of `block_length` consecutive values, `block_bytes` each.
@@ -29,6 +34,7 @@ struct TypeInfo {
   std::string_view name;
   std::int64_t block_length;
   std::int64_t block_bytes;
+  std::int64_t rows_together = 1;  // rows that are stored interleaved; their number is padded to a multiple
 };
 
 const TypeInfo& info(Type type);

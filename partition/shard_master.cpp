@@ -6,6 +6,7 @@
 
 #include "comm/job.h"
 #include "core/clock.h"
+#include "core/models/pack.h"
 #include "partition/shard.h"
 #include "partition/shard_step.h"
 #include "partition/shard_transfer.h"
@@ -21,7 +22,8 @@ struct ShardedLlama::State {
   ShardOptions options;
   comm::Transport* transport;
   core::Pool& pool;
-  std::vector<core::LlamaBlock> blocks;  // cut to this rank
+  std::vector<core::LlamaBlock> blocks;  // cut to this rank, and packed
+  core::LlamaEnds ends;                  // packed
   StepCaches caches;
   core::LlamaWorkspace workspace;
   StepBuffer buffer;
@@ -115,7 +117,7 @@ void ShardedLlama::State::begin(std::span<const Feed> feeds) {
   }
   core::ensure(rows > 0 && rows <= options.rows_max, "more tokens than a step holds");
   buffer.set(segments);
-  for (std::size_t i = 0; i < feeds.size(); ++i) core::embed(model.ends, feeds[i].tokens, rows_of(i));
+  for (std::size_t i = 0; i < feeds.size(); ++i) core::embed(ends, feeds[i].tokens, rows_of(i));
 }
 
 void ShardedLlama::State::blocks_of_step() {
@@ -140,7 +142,7 @@ void ShardedLlama::State::head(std::span<const Feed> feeds) {
     logits_of[i] = ++count;
   }
   if (count > 0)
-    core::logits(model.ends, model.config, std::span(wanted).first(count * width), std::span(logits).first(count * vocabulary), pool);
+    core::logits(ends, model.config, std::span(wanted).first(count * width), std::span(logits).first(count * vocabulary), pool);
 }
 
 std::span<float> ShardedLlama::State::rows_of(std::size_t feed) {
@@ -161,8 +163,12 @@ ShardedLlama::ShardedLlama(const core::LlamaModel& model, const ShardOptions& op
   const auto start = comm::Clock::now();
   state_ = std::make_unique<State>(model, options, transport, pool);
   if (transport) state_->distribute();
-  for (const core::LlamaBlock& block : model.blocks)
+  for (const core::LlamaBlock& block : model.blocks) {
     state_->blocks.push_back(core::cut(block, model.config, state_->slice()));
+    core::pack(state_->blocks.back(), pool);
+  }
+  state_->ends = model.ends;
+  core::pack(state_->ends, pool);
   if (transport) {
     state_->group = std::make_unique<comm::TransportGroup>(*transport, options.allreduce, options.plan.sum,
                                                            model.config.width, options.rows_max);
@@ -192,7 +198,7 @@ std::span<const float> ShardedLlama::logits(std::size_t feed) const {
 void ShardedLlama::normed(std::size_t feed, std::span<float> normed) {
   State& s = *state_;
   core::ensure(feed < s.segments.size(), "no such feed in the last step");
-  core::final_norm(s.model.ends, s.model.config, s.rows_of(feed), normed, s.pool);
+  core::final_norm(s.ends, s.model.config, s.rows_of(feed), normed, s.pool);
 }
 
 std::span<const float> ShardedLlama::forward(std::span<const core::TokenId> tokens, std::int64_t position) {

@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "core/clock.h"
+#include "core/models/pack.h"
 #include "partition/shard.h"
 #include "partition/shard_step.h"
 #include "partition/shard_transfer.h"
@@ -21,7 +22,7 @@ void serve_shard(comm::Transport& transport, core::Bytes settings, const NodeBud
   check(budget.memory_bytes == 0 || (job.weight_bytes <= budget.memory_bytes && kv_bytes <= budget.memory_bytes - job.weight_bytes),
         Kind::refused, "its slice needs {} bytes and its cache {}, this node's budget is {}", job.weight_bytes, kv_bytes,
         budget.memory_bytes);
-  const std::vector<core::LlamaBlock> blocks = receive_slice(transport, job, budget.memory_bytes);
+  std::vector<core::LlamaBlock> blocks = receive_slice(transport, job, budget.memory_bytes);
 
   core::Pool pool(budget.threads);
   StepCaches caches(job.config, job.slice, job.kv_type, job.positions, job.sequences);
@@ -30,6 +31,7 @@ void serve_shard(comm::Transport& transport, core::Bytes settings, const NodeBud
   ShardReport report;
   for (const core::LlamaBlock& block : blocks)
     for (std::uint16_t r = 0; r < kRoles; ++r) report.weight_bytes += member(block, static_cast<Role>(r)).bytes().size();
+  for (core::LlamaBlock& block : blocks) core::pack(block, pool);
   report.kv_bytes = caches.bytes();
   report.load_ms = 1e3 * core::seconds_since(start);
   transport.send(0, comm::Kind::ready, encode(Ready{report.weight_bytes, report.kv_bytes, report.load_ms}),

@@ -21,6 +21,7 @@ std::int64_t file_type(Type type) {
     case Type::q5_k: return 16;
     case Type::q6_k: return 18;
     case Type::bf16: return 32;
+    default: break;
   }
   fail(Kind::internal, "no GGUF file type for {}", info(type).name);
 }

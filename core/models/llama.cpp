@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "core/error.h"
+#include "core/ops/packed.h"
 #include "core/quant/blocks.h"
 
 namespace starling::core {
@@ -90,7 +91,11 @@ void embed(const LlamaEnds& ends, std::span<const TokenId> tokens, std::span<flo
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     check(tokens[i] >= 0 && tokens[i] < ends.embedding.rows(), Kind::usage, "token id {} is outside the vocabulary of {}", tokens[i],
           ends.embedding.rows());
-    dequantize(ends.embedding.type(), ends.embedding.row_bytes(tokens[i]), hidden.subspan(i * width, width));
+    const std::span<float> row = hidden.subspan(i * width, width);
+    if (is_packed(ends.embedding.type()))
+      packed_row(ends.embedding, tokens[i], row);
+    else
+      dequantize(ends.embedding.type(), ends.embedding.row_bytes(tokens[i]), row);
   }
 }
 

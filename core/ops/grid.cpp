@@ -5,6 +5,7 @@
 #define HWY_TARGET_INCLUDE "core/ops/grid.cpp"
 #include <hwy/foreach_target.h>
 
+#include "core/ops/packed.h"
 #include "core/ops/product.h"
 
 #include <algorithm>
@@ -68,6 +69,7 @@ HWY_EXPORT(grid_range);
 
 float matmul_grid(const Tensor& w, std::int64_t unit, std::span<const float> x, std::int64_t rows, std::span<double> out,
                   Pool& pool) {
+  if (is_packed(w.type())) return packed_matmul_grid(w, unit, x, rows, out, pool);
   if (out.empty()) return 0;
   const ProductJob job = product_job(w, unit, x, rows, out.size());
   std::atomic<std::int32_t> largest{0};

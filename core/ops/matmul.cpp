@@ -5,6 +5,7 @@
 #define HWY_TARGET_INCLUDE "core/ops/matmul.cpp"
 #include <hwy/foreach_target.h>
 
+#include "core/ops/packed.h"
 #include "core/ops/product.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -41,6 +42,7 @@ namespace starling::core {
 HWY_EXPORT(matmul_range);
 
 void matmul(const Tensor& w, std::span<const float> x, std::int64_t rows, std::span<float> y, Pool& pool) {
+  if (is_packed(w.type())) return packed_matmul(w, x, rows, y, pool);
   if (y.empty()) return;
   const ProductJob job = product_job(w, w.columns(), x, rows, y.size());
   const auto body = [&](std::int64_t begin, std::int64_t end) {

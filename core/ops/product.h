@@ -201,6 +201,7 @@ void product(const ProductJob& job, std::size_t begin, std::size_t end, Sink& si
     case Type::q4_k: return product<Q4KRow>(job, begin, end, sink);
     case Type::q5_k: return product<Q5KRow>(job, begin, end, sink);
     case Type::q6_k: return product<Q6KRow>(job, begin, end, sink);
+    default: fail(Kind::internal, "no product with weights of type {}", info(job.type).name);
   }
 }
 

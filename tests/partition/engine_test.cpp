@@ -8,6 +8,7 @@
 
 #include <doctest/doctest.h>
 
+#include "core/models/pack.h"
 #include "tests/partition/engine_fixture.h"
 
 using namespace starling;
@@ -240,7 +241,10 @@ TEST_CASE("an embedding is the mean of the normed rows, of length one, and does 
   core::Alone alone;
   core::Pool pool(1);
   std::vector<core::LlamaBlock> blocks;
-  for (const auto& block : model.blocks) blocks.push_back(core::cut(block, model.config, core::whole(model.config)));
+  for (const auto& block : model.blocks) {
+    blocks.push_back(core::cut(block, model.config, core::whole(model.config)));
+    core::pack(blocks.back(), pool);
+  }
   std::vector<float> hidden(37 * 64);
   core::embed(model.ends, tokens, hidden);
   const core::Segment segment{&cache, 0, 37};

@@ -1,0 +1,25 @@
+#include "core/models/pack.h"
+
+#include "core/ops/packed.h"
+
+namespace starling::core {
+namespace {
+
+void pack(Tensor& matrix, Pool& pool) {
+  if (is_packable(matrix.type()) && !matrix.empty()) matrix = pack_matrix(matrix, pool);
+}
+
+}  // namespace
+
+void pack(LlamaBlock& block, Pool& pool) {
+  for (Tensor* matrix : {&block.query, &block.key, &block.value, &block.attention_output, &block.gate, &block.up, &block.down})
+    pack(*matrix, pool);
+}
+
+void pack(LlamaEnds& ends, Pool& pool) {
+  const bool tied = ends.output.bytes().data() == ends.embedding.bytes().data();
+  pack(ends.output, pool);
+  if (tied) ends.embedding = ends.output;
+}
+
+}  // namespace starling::core

@@ -1,0 +1,16 @@
+// Models packed for the integer kernels (ops/packed.h), after they are cut. Which matrices are packed follows from
+// their types alone, so that a matrix is packed in all plans or in none.
+#pragma once
+
+#include "core/models/llama.h"
+
+namespace starling::core {
+
+/// Replaces the matrices of packable types by their packed forms.
+void pack(LlamaBlock& block, Pool& pool);
+
+/// The head. An embedding that shares its bytes shares the packed form; any other stays as it is, for its rows are
+/// only looked up.
+void pack(LlamaEnds& ends, Pool& pool);
+
+}  // namespace starling::core

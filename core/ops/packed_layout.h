@@ -1,0 +1,71 @@
+// What the integer kernels work on. Plain data without the rest of the house, so that a kernel can be compiled
+// alone for another processor.
+//
+// A packed matrix holds groups of 16 rows (outputs), one in each 32-bit lane of 512 bits; four consecutive
+// columns lie in the four bytes of a lane. A group is a sequence of blocks of 32 columns:
+//   q8_0_x16   binary16 scale[16]; u8 code + 128 [8 quads of columns][16 lanes][4 columns]
+//   q4_0_x16   binary16 scale[16]; u8 pair[4][16][4]: low nibbles are quads 0..3, high ones quads 4..7; 8 is zero
+// and of K-quants one of 256 columns, with eight parts of 32:
+//   q4_k_x16   binary16 scale[16], scale_of_min[16]; eight of { u8 scale[16], min[16]; u8 pair[4][16][4] }
+//   q6_k_x16   binary16 scale[16]; eight of { i8 scale of columns 0..15 [16], of 16..31 [16]; u8 low pair[4][16][4];
+//              u8 high[2][16][4] }, whose bits 2f, 2f+1 belong to quad f (then 4 + f); 32 is zero
+// They take the bytes of the file's own form, but for q4_k_x16 with 148 for 144, as scales of 6 bits become bytes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace starling::core {
+
+constexpr std::size_t kPackedLanes = 16;    // outputs of a group
+constexpr std::size_t kPackedBlock = 32;    // columns that share a scale
+constexpr std::size_t kPackedTileRows = 6;  // rows of a tile of activations
+
+enum class PackedFormat : std::uint8_t { q8_0, q4_0, q4_k, q6_k };
+constexpr std::size_t kPackedFormats = 4;
+
+/// 32 activations of one row: code * scale. Rows are stored in tiles of up to six, the blocks of a tile's rows
+/// beside each other: [tile][block][row of the tile].
+struct PackedActivations {
+  std::int8_t codes[kPackedBlock];  // -127..127
+  float scale;
+  float scaled_sum;       // scale * sum
+  std::int32_t half_sum;  // of the first 16 codes
+  std::int32_t sum;       // of all 32
+};
+static_assert(sizeof(PackedActivations) == 48);
+
+/// y = x * transpose(w), or sums of units on the grid (ops/grid.h) when `grid` is set.
+struct PackedJob {
+  const std::uint8_t* weights = nullptr;
+  std::size_t group_bytes = 0;
+  std::size_t outputs = 0;
+  std::size_t blocks = 0;       // of 32 columns
+  std::size_t unit_blocks = 0;  // of one F32 sum
+  const PackedActivations* x = nullptr;
+  std::size_t rows = 0;
+  float* plain = nullptr;  // {rows, outputs}
+  double* grid = nullptr;  // {rows, outputs}
+};
+
+/// Groups [begin, end) of the matrix. Returns the bits of the largest magnitude of a unit, 0 for a plain job.
+using PackedProduct = std::int32_t (*)(const PackedJob& job, std::size_t begin, std::size_t end);
+
+/// The kernels of one instruction set, by PackedFormat. All sets give the same bits: integer sums are exact, and
+/// every output adds the blocks of a unit in order by fused multiply-add.
+struct PackedKernels {
+  const char* name;
+  PackedProduct product[kPackedFormats];
+  /// Runs about `count` integer multiply-adds as fast as they go, from registers; returns how many there were.
+  std::int64_t (*multiply_adds)(std::int64_t count);
+};
+
+const PackedKernels& packed_scalar();
+#if defined(__x86_64__)
+const PackedKernels& packed_avx512();
+const PackedKernels& packed_avx2();
+#elif defined(__aarch64__)
+const PackedKernels& packed_neon();
+#endif
+
+}  // namespace starling::core
