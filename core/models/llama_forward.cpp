@@ -24,6 +24,7 @@ struct LlamaWorkspace::Buffers {
   std::vector<float> gate, up;                   // {rows, ffn of the slice}
   std::vector<double> parts;                     // {rows, D}: this rank's grid sums
   std::vector<float> total;                      // {rows, D}
+  std::vector<AttentionPart> parts_of_attention; // of the sequences of the batch
 };
 
 LlamaWorkspace::LlamaWorkspace(const LlamaConfig& config, const LlamaSlice& slice, std::int64_t rows_max)
@@ -39,6 +40,7 @@ LlamaWorkspace::LlamaWorkspace(const LlamaConfig& config, const LlamaSlice& slic
   b.key = b.value = floats(kv);
   b.gate = b.up = floats(slice.ffn_end - slice.ffn_begin);
   b.parts.resize(static_cast<std::size_t>(rows_max * config.width));
+  b.parts_of_attention.reserve(static_cast<std::size_t>(rows_max));
 }
 
 LlamaWorkspace::~LlamaWorkspace() = default;
@@ -108,6 +110,7 @@ class Inference {
     if (kv_heads() == 0) return {};
     const auto result = take(b_.heads, heads() * config_.head_size);
     std::int64_t first = 0;
+    b_.parts_of_attention.clear();
     for (const Segment& segment : segments_) {
       KvCache& cache = *segment.cache;
       store_rows(rows_of(key, first, segment.rows), rows_of(value, first, segment.rows), segment, layer);
@@ -117,10 +120,10 @@ class Inference {
                            .head_size = config_.head_size,
                            .keys = cache.key(layer, 0, 0).data(),
                            .values = cache.value(layer, 0, 0).data()};
-      core::attention(rows_of(query, first, segment.rows), segment.rows, heads(), segment.position, view,
-                      rows_of(result, first, segment.rows), pool_);
+      b_.parts_of_attention.push_back({view, segment.position, segment.rows});
       first += segment.rows;
     }
+    core::attention(query, heads(), b_.parts_of_attention, result, pool_);
     return result;
   }
 

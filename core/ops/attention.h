@@ -24,10 +24,24 @@ struct CacheView {
   const std::byte* values = nullptr;
 };
 
-/// query, out: {rows, heads, head_size} for positions [position, position + rows), whose keys and values are
-/// in the cache already. heads is a multiple of kv_heads; consecutive query heads share a kv head. Scores are
-/// divided by sqrt(head_size).
-void attention(std::span<const float> query, std::int64_t rows, std::int64_t heads, std::int64_t position,
-               const CacheView& cache, std::span<float> out, Pool& pool);
+/// How scores become weights; the defaults are those of Vaswani et al.
+struct AttentionRule {
+  float scale = 0;          // of the scores; 0: 1 / sqrt(head_size)
+  float cap = 0;            // above 0: a scaled score s becomes cap * tanh(s / cap) (Gemma 2)
+  std::int64_t window = 0;  // above 0: a row sees the last `window` positions, its own among them
+};
+
+/// Consecutive rows of a batch that belong to one sequence: positions [position, position + rows), whose keys and
+/// values are in its cache already.
+struct AttentionPart {
+  CacheView cache;
+  std::int64_t position = 0, rows = 0;
+};
+
+/// query, out: {rows, heads, head_size}, the rows of all parts one after the other. heads is a multiple of
+/// kv_heads; consecutive query heads share a kv head. All caches have the same type and heads. A window or its
+/// lack changes nothing for rows that see as much either way.
+void attention(std::span<const float> query, std::int64_t heads, std::span<const AttentionPart> parts,
+               std::span<float> out, Pool& pool, const AttentionRule& rule = {});
 
 }  // namespace starling::core

@@ -37,7 +37,8 @@ std::vector<float> run(const Cache& cache, const Case& c, std::span<const float>
                        int threads = 1) {
   Pool pool(threads);
   std::vector<float> out(query.size(), -7);
-  attention(query, rows, c.heads, position, cache.view, out, pool);
+  const AttentionPart part{cache.view, position, rows};
+  attention(query, c.heads, {&part, 1}, out, pool);
   return out;
 }
 
@@ -111,6 +112,33 @@ TEST_CASE("a row of attention has the same bits alone, in any batch, on any thre
         const OnlyTargets only(target);
         CHECK(run(cache, c, query, c.positions, 0) == whole);
       }
+    }
+}
+
+TEST_CASE("rows of several sequences in one call have the bits of a call each, with windows and caps too") {
+  for (const Case& c : kCases)
+    for (const AttentionRule& rule : {AttentionRule{}, AttentionRule{.scale = 0.3f, .cap = 2, .window = 37}}) {
+      const auto row_size = static_cast<std::size_t>(c.heads * c.head_size);
+      std::vector<Cache> caches;
+      std::vector<AttentionPart> parts;
+      std::vector<float> expected;
+      const auto query = random_floats(32 * row_size, 26);
+      Pool pool(1), pool_of_three(3);
+      std::size_t first = 0;
+      for (const std::int64_t rows : {1, 5, 2, 1}) {
+        caches.push_back(random_cache(holds(Type::f16, c) ? Type::f16 : Type::f32, c, 1.0f + static_cast<float>(rows)));
+        parts.push_back({caches.back().view, rows == 2 ? 0 : c.positions - rows, std::min(rows, c.positions)});
+        const std::size_t size = static_cast<std::size_t>(rows) * row_size;
+        std::vector<float> alone(size);
+        attention(std::span(query).subspan(first, size), c.heads, {&parts.back(), 1}, alone, pool, rule);
+        expected.insert(expected.end(), alone.begin(), alone.end());
+        first += size;
+      }
+      std::vector<float> together(first);
+      attention(std::span(query).first(first), c.heads, parts, together, pool, rule);
+      CHECK(together == expected);
+      attention(std::span(query).first(first), c.heads, parts, together, pool_of_three, rule);
+      CHECK(together == expected);
     }
 }
 
