@@ -14,6 +14,11 @@ void pack(Tensor& matrix, Pool& pool) {
 void pack(LlamaBlock& block, Pool& pool) {
   for (Tensor* matrix : {&block.query, &block.key, &block.value, &block.attention_output, &block.gate, &block.up, &block.down})
     pack(*matrix, pool);
+  const auto pack_expert = [&](LlamaExpert& expert) {
+    for (Tensor* matrix : {&expert.gate, &expert.up, &expert.down}) pack(*matrix, pool);
+  };
+  for (LlamaExpert& expert : block.experts) pack_expert(expert);
+  pack_expert(block.shared);
 }
 
 void pack(LlamaEnds& ends, Pool& pool) {

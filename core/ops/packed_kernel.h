@@ -20,7 +20,7 @@ struct PackedTile {
 };
 
 struct PackedQ8 {
-  static constexpr std::size_t kBlockBytes = 544;  // of a group
+  static constexpr std::size_t kBlockBytes = 544, kBytesPerBlock = kBlockBytes;  // of a group
 
   template <class Isa, int G, int N>
   static STARLING_INLINE void add_block(const std::uint8_t* w, std::size_t group_bytes, std::size_t block, const PackedActivations* x,
@@ -60,7 +60,7 @@ struct PackedQ8 {
 };
 
 struct PackedQ4 {
-  static constexpr std::size_t kBlockBytes = 288;
+  static constexpr std::size_t kBlockBytes = 288, kBytesPerBlock = kBlockBytes;
 
   /// The exact sums of a block whose nibbles begin at p; `zero` is the code that stands for 0.
   template <class Isa, int G, int N>
@@ -97,7 +97,7 @@ struct PackedQ4 {
 };
 
 struct PackedQ4K {
-  static constexpr std::size_t kSuperBytes = 2368, kPartBytes = 288, kParts = 8;
+  static constexpr std::size_t kSuperBytes = 2368, kPartBytes = 288, kParts = 8, kBytesPerBlock = kSuperBytes / kParts;
 
   template <class Isa, int G, int N>
   static STARLING_INLINE void add_block(const std::uint8_t* w, std::size_t group_bytes, std::size_t block, const PackedActivations* x,
@@ -121,7 +121,7 @@ struct PackedQ4K {
 };
 
 struct PackedQ6K {
-  static constexpr std::size_t kSuperBytes = 3360, kPartBytes = 416, kParts = 8;
+  static constexpr std::size_t kSuperBytes = 3360, kPartBytes = 416, kParts = 8, kBytesPerBlock = kSuperBytes / kParts;
 
   template <class Isa, int F, int G, int N>
   static STARLING_INLINE void add_quads(const std::uint8_t* part, std::size_t group_bytes, const PackedActivations* x,
@@ -256,6 +256,16 @@ class PackedKernel {
     tile<G, N>(w, group_bytes, block, count, x, stride, first, sums);
   }
 
+  /// A single row is bound by memory, and the processor's own prefetching runs too short ahead of several streams.
+  template <int G>
+  static STARLING_INLINE void fetch_ahead(const std::uint8_t* p, std::size_t group_bytes) {
+    constexpr std::size_t kAhead = 3072, kLine = 64;
+#pragma GCC unroll 8
+    for (int g = 0; g < G; ++g)
+#pragma GCC unroll 16
+      for (std::size_t at = 0; at < Format::kBytesPerBlock; at += kLine) __builtin_prefetch(p + g * group_bytes + kAhead + at);
+  }
+
   template <int G, int N>
   static __attribute__((noinline)) void tile(const std::uint8_t* w, std::size_t group_bytes, std::size_t block, std::size_t count,
                                              const PackedActivations* x, std::size_t stride, bool first, float* sums) {
@@ -265,7 +275,10 @@ class PackedKernel {
 #pragma GCC unroll 8
       for (int g = 0; g < G; ++g)
         t.sum[g][r] = first ? Isa::splat(0.0f) : Isa::load_floats(sums + (static_cast<std::size_t>(r) * G + g) * kPackedLanes);
-    for (std::size_t b = 0; b < count; ++b, x += stride) Format::template add_block<Isa, G, N>(w, group_bytes, block + b, x, t);
+    for (std::size_t b = 0; b < count; ++b, x += stride) {
+      if constexpr (N == 1) fetch_ahead<G>(w + (block + b) * Format::kBytesPerBlock, group_bytes);
+      Format::template add_block<Isa, G, N>(w, group_bytes, block + b, x, t);
+    }
 #pragma GCC unroll 8
     for (int r = 0; r < N; ++r)
 #pragma GCC unroll 8

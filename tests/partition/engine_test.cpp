@@ -246,7 +246,7 @@ TEST_CASE("an embedding is the mean of the normed rows, of length one, and does 
     core::pack(blocks.back(), pool);
   }
   std::vector<float> hidden(37 * 64);
-  core::embed(model.ends, tokens, hidden);
+  core::embed(model.ends, model.config, tokens, hidden);
   const core::Segment segment{&cache, 0, 37};
   core::forward_blocks({model.config, core::whole(model.config), blocks}, hidden, {&segment, 1}, workspace, alone, pool);
   core::final_norm(model.ends, model.config, hidden, hidden, pool);
