@@ -109,6 +109,13 @@ Tensor Tensor::slice_rows(std::int64_t begin, std::int64_t end) const {
   return t;
 }
 
+Tensor Tensor::reshaped(Shape shape) const {
+  ensure(byte_size(type_, shape) == data_.size(), "reshaped() to another number of elements");
+  Tensor t = *this;
+  t.shape_ = std::move(shape);
+  return t;
+}
+
 Tensor Tensor::copy_columns(std::int64_t begin, std::int64_t end) const {
   const TypeInfo& t = info(type_);
   ensure(shape_.size() == 2 && 0 <= begin && begin <= end && end <= shape_[1], "copy_columns out of range");

@@ -48,6 +48,8 @@ class Tensor {
 
   /// Rows [begin, end): shares the bytes.
   Tensor slice_rows(std::int64_t begin, std::int64_t end) const;
+  /// The same bytes as another shape of as many elements, with rows of a whole number of blocks.
+  Tensor reshaped(Shape shape) const;
   /// Columns [begin, end) as an owned copy; both must be multiples of the block length (or the row end).
   Tensor copy_columns(std::int64_t begin, std::int64_t end) const;
 

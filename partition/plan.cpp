@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "core/error.h"
+#include "core/models/llama_parts.h"
 
 namespace starling::partition {
 
@@ -80,21 +81,14 @@ std::uint64_t column_bytes(const core::Tensor& matrix, std::int64_t unit, std::i
 }  // namespace
 
 std::uint64_t slice_bytes(const core::LlamaModel& model, const core::LlamaSlice& slice) {
-  const core::LlamaConfig& c = model.config;
-  const core::LlamaUnits unit = core::units(c);
-  const std::int64_t kv = slice.kv_end - slice.kv_begin;
-  const std::int64_t kv_rows = kv * c.head_size;
-  const std::int64_t query_rows = kv * unit.attention_columns;
-  const std::int64_t ffn = slice.ffn_end - slice.ffn_begin;
   std::uint64_t bytes = 0;
-  for (const core::LlamaBlock& block : model.blocks) {
-    const auto rows = [&](const core::Tensor& t, std::int64_t n) { return core::byte_size(t.type(), {n, t.columns()}); };
-    bytes += block.attention_norm.bytes().size() + block.ffn_norm.bytes().size();
-    bytes += rows(block.query, query_rows) + rows(block.key, kv_rows) + rows(block.value, kv_rows);
-    bytes += rows(block.gate, ffn) + rows(block.up, ffn);
-    bytes += column_bytes(block.attention_output, unit.attention_columns, query_rows);
-    bytes += column_bytes(block.down, unit.ffn_columns, ffn);
-  }
+  for (const core::LlamaBlock& block : model.blocks)
+    core::each_part(model.config, [&](const core::BlockPart& part, std::int64_t copy) {
+      const core::Tensor& tensor = core::member(block, part, copy);
+      const core::Shape shape = core::part_shape(part, model.config, slice);
+      const std::int64_t unit = core::unit_columns(part, model.config);
+      bytes += unit > 0 ? column_bytes(tensor, unit, shape.back()) : core::byte_size(tensor.type(), shape);
+    });
   return bytes;
 }
 

@@ -15,7 +15,25 @@ struct Shape {
   ffn @5 :UInt32;
   normEpsilon @6 :Float32;
   ropeBase @7 :Float32;
-  ropeDivisors @8 :List(Float32);
+  unused8 @8 :List(Float32);
+  divisors @9 :List(Float64);       # of the rotary frequencies; empty: none
+  windows @10 :List(UInt32);        # of each layer, 0: sees all; empty: all do
+  ropeMagnitude @11 :Float64 = 1;
+  rotated @12 :UInt32;              # dimensions of a head; 0: all
+  halves @13 :Bool;                 # rotary pairs are p and p + half, not 2p and 2p + 1
+  windowRopeBase @14 :Float32;
+  attentionScale @15 :Float32;
+  attentionCap @16 :Float32;
+  gelu @17 :Bool;
+  qkNorm @18 :Bool;
+  postNorms @19 :Bool;
+  qkvBias @20 :Bool;
+  outputBias @21 :Bool;
+  ffnBias @22 :Bool;
+  experts @23 :UInt32;
+  expertsUsed @24 :UInt32;
+  expertsNormalised @25 :Bool;
+  sharedFfn @26 :UInt32;
 }
 
 struct Slice {
@@ -40,10 +58,11 @@ struct ShardJob {
 # One tensor of the receiver's slice; its bytes follow in data frames.
 struct Tensor {
   layer @0 :UInt32;
-  role @1 :UInt16;          # index into the fixed order of a block's tensors
+  part @1 :UInt16;          # index into the fixed order of a block's tensors
   type @2 :UInt32;
   rows @3 :UInt32;          # 0: a vector
   columns @4 :UInt32;
+  copy @5 :UInt32;          # which expert's
 }
 
 struct Ready {

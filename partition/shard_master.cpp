@@ -16,8 +16,19 @@ namespace starling::partition {
 using core::check;
 using core::Kind;
 
+namespace {
+
+/// The model's configuration for caches of `positions`: some are stretched only where those are many.
+core::LlamaConfig fitted(core::LlamaConfig config, std::int64_t positions) {
+  core::scale_rope(config, positions, "the model");
+  return config;
+}
+
+}  // namespace
+
 struct ShardedLlama::State {
   const core::LlamaModel& model;
+  core::LlamaConfig config;  // the model's, for the positions of the plan
   ShardOptions options;
   comm::Transport* transport;
   core::Pool& pool;
@@ -38,15 +49,15 @@ struct ShardedLlama::State {
   core::Group& ranks() { return group ? static_cast<core::Group&>(*group) : *alone; }
 
   State(const core::LlamaModel& m, const ShardOptions& o, comm::Transport* t, core::Pool& p)
-      : model(m), options(o), transport(t), pool(p),
-        caches(m.config, o.plan.ranks.front().slice, o.plan.kv_type, o.plan.positions, o.plan.sequences),
-        workspace(m.config, o.plan.ranks.front().slice, o.rows_max),
-        buffer({o.plan.sequences, o.plan.positions, o.rows_max, m.config.width}) {
+      : model(m), config(fitted(m.config, o.plan.positions)), options(o), transport(t), pool(p),
+        caches(config, o.plan.ranks.front().slice, o.plan.kv_type, o.plan.positions, o.plan.sequences),
+        workspace(config, o.plan.ranks.front().slice, o.rows_max),
+        buffer({o.plan.sequences, o.plan.positions, o.rows_max, config.width}) {
     const auto sequences = static_cast<std::size_t>(o.plan.sequences);
     segments.reserve(sequences);
     logits_of.reserve(sequences);
-    wanted.resize(sequences * static_cast<std::size_t>(m.config.width));
-    logits.resize(sequences * static_cast<std::size_t>(m.config.vocabulary));
+    wanted.resize(sequences * static_cast<std::size_t>(config.width));
+    logits.resize(sequences * static_cast<std::size_t>(config.vocabulary));
   }
 
   void distribute();
@@ -76,7 +87,7 @@ void ShardedLlama::State::distribute() {
   const Plan& plan = options.plan;
   for (core::Rank rank = 1; rank < transport->size(); ++rank) {
     ShardJob job;
-    job.config = model.config;
+    job.config = config;
     job.slice = plan.ranks[static_cast<std::size_t>(rank)].slice;
     job.sum = plan.sum;
     job.kv_type = plan.kv_type;
@@ -115,14 +126,14 @@ void ShardedLlama::State::begin(std::span<const Feed> feeds) {
   }
   core::ensure(rows > 0 && rows <= options.rows_max, "more tokens than a step holds");
   buffer.set(segments);
-  for (std::size_t i = 0; i < feeds.size(); ++i) core::embed(model.ends, feeds[i].tokens, rows_of(i));
+  for (std::size_t i = 0; i < feeds.size(); ++i) core::embed(model.ends, config, feeds[i].tokens, rows_of(i));
 }
 
 void ShardedLlama::State::blocks_of_step() {
   if (transport)
     for (core::Rank rank = 1; rank < transport->size(); ++rank)
       transport->send(rank, comm::Kind::step, buffer.bytes(), comm::kNoDeadline);
-  const core::LlamaShard shard{model.config, slice(), blocks, options.plan.sum};
+  const core::LlamaShard shard{config, slice(), blocks, options.plan.sum};
   const auto begin = comm::Clock::now();
   core::forward_blocks(shard, buffer.hidden(), caches.prepare(buffer.segments()), workspace, ranks(), pool);
   report.compute_ms += 1e3 * core::seconds_since(begin);
@@ -130,7 +141,7 @@ void ShardedLlama::State::blocks_of_step() {
 
 /// One product for all rows whose logits are wanted.
 void ShardedLlama::State::head(std::span<const Feed> feeds) {
-  const auto width = static_cast<std::size_t>(model.config.width), vocabulary = static_cast<std::size_t>(model.config.vocabulary);
+  const auto width = static_cast<std::size_t>(config.width), vocabulary = static_cast<std::size_t>(config.vocabulary);
   std::size_t count = 0;
   logits_of.assign(feeds.size(), 0);
   for (std::size_t i = 0; i < feeds.size(); ++i) {
@@ -140,11 +151,11 @@ void ShardedLlama::State::head(std::span<const Feed> feeds) {
     logits_of[i] = ++count;
   }
   if (count > 0)
-    core::logits(model.ends, model.config, std::span(wanted).first(count * width), std::span(logits).first(count * vocabulary), pool);
+    core::logits(model.ends, config, std::span(wanted).first(count * width), std::span(logits).first(count * vocabulary), pool);
 }
 
 std::span<float> ShardedLlama::State::rows_of(std::size_t feed) {
-  const auto width = static_cast<std::size_t>(model.config.width);
+  const auto width = static_cast<std::size_t>(config.width);
   std::size_t first = 0;
   for (std::size_t i = 0; i < feed; ++i) first += segments[i].rows;
   return buffer.hidden().subspan(first * width, segments[feed].rows * width);
@@ -162,7 +173,7 @@ ShardedLlama::ShardedLlama(const core::LlamaModel& model, const ShardOptions& op
   state_ = std::make_unique<State>(model, options, transport, pool);
   if (transport) state_->distribute();
   for (const core::LlamaBlock& block : model.blocks)
-    state_->blocks.push_back(core::cut(block, model.config, state_->slice()));
+    state_->blocks.push_back(core::cut(block, state_->config, state_->slice()));
   if (transport) {
     state_->group = std::make_unique<comm::TransportGroup>(*transport, options.allreduce, options.plan.sum,
                                                            model.config.width, options.rows_max);
@@ -185,14 +196,14 @@ void ShardedLlama::step(std::span<const Feed> feeds) {
 std::span<const float> ShardedLlama::logits(std::size_t feed) const {
   const State& s = *state_;
   core::ensure(feed < s.logits_of.size() && s.logits_of[feed] > 0, "logits that were not asked for");
-  const auto vocabulary = static_cast<std::size_t>(s.model.config.vocabulary);
+  const auto vocabulary = static_cast<std::size_t>(s.config.vocabulary);
   return std::span(s.logits).subspan((s.logits_of[feed] - 1) * vocabulary, vocabulary);
 }
 
 void ShardedLlama::normed(std::size_t feed, std::span<float> normed) {
   State& s = *state_;
   core::ensure(feed < s.segments.size(), "no such feed in the last step");
-  core::final_norm(s.model.ends, s.model.config, s.rows_of(feed), normed, s.pool);
+  core::final_norm(s.model.ends, s.config, s.rows_of(feed), normed, s.pool);
 }
 
 std::span<const float> ShardedLlama::forward(std::span<const core::TokenId> tokens, std::int64_t position) {
@@ -210,7 +221,7 @@ std::span<const float> ShardedLlama::forward(std::span<const core::TokenId> toke
   return logits(0);
 }
 
-const core::LlamaConfig& ShardedLlama::config() const { return state_->model.config; }
+const core::LlamaConfig& ShardedLlama::config() const { return state_->config; }
 
 std::int64_t ShardedLlama::rows_max() const { return state_->options.rows_max; }
 

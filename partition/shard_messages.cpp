@@ -1,7 +1,5 @@
 #include "partition/shard_messages.h"
 
-#include <array>
-
 #include "comm/message.h"
 #include "partition/plan.h"
 #include "partition/shard.capnp.h"
@@ -11,31 +9,59 @@ namespace starling::partition {
 using core::check;
 using core::Kind;
 
-std::string_view to_string(Role role) {
-  constexpr std::array<std::string_view, kRoles> kNames{
-      "attention_norm", "query", "key", "value", "attention_output", "ffn_norm", "gate", "up", "down"};
-  const auto index = static_cast<std::size_t>(role);
-  return index < kNames.size() ? kNames[index] : "unknown";
+std::uint16_t index_of(const core::BlockPart& part) { return static_cast<std::uint16_t>(&part - core::block_parts().data()); }
+
+namespace {
+
+// What families vary of a block, and rotary divisors in full precision.
+void set_variations(wire::Shape::Builder out, const core::LlamaConfig& c) {
+  auto divisors = out.initDivisors(static_cast<unsigned>(c.rope_divisors.size()));
+  for (unsigned i = 0; i < divisors.size(); ++i) divisors.set(i, c.rope_divisors[i]);
+  auto windows = out.initWindows(static_cast<unsigned>(c.windows.size()));
+  for (unsigned i = 0; i < windows.size(); ++i) windows.set(i, static_cast<std::uint32_t>(c.windows[i]));
+  out.setRopeMagnitude(c.rope_magnitude);
+  out.setRotated(static_cast<std::uint32_t>(c.rotated));
+  out.setHalves(c.pairing == core::Pairing::halves);
+  out.setWindowRopeBase(c.window_rope_base);
+  out.setAttentionScale(c.attention_scale);
+  out.setAttentionCap(c.attention_cap);
+  out.setGelu(c.gelu);
+  out.setQkNorm(c.qk_norm);
+  out.setPostNorms(c.post_norms);
+  out.setQkvBias(c.qkv_bias);
+  out.setOutputBias(c.output_bias);
+  out.setFfnBias(c.ffn_bias);
+  out.setExperts(static_cast<std::uint32_t>(c.experts));
+  out.setExpertsUsed(static_cast<std::uint32_t>(c.experts_used));
+  out.setExpertsNormalised(c.experts_normalised);
+  out.setSharedFfn(static_cast<std::uint32_t>(c.shared_ffn));
 }
 
-const core::Tensor& member(const core::LlamaBlock& block, Role role) {
-  switch (role) {
-    case Role::attention_norm: return block.attention_norm;
-    case Role::query: return block.query;
-    case Role::key: return block.key;
-    case Role::value: return block.value;
-    case Role::attention_output: return block.attention_output;
-    case Role::ffn_norm: return block.ffn_norm;
-    case Role::gate: return block.gate;
-    case Role::up: return block.up;
-    case Role::down: return block.down;
-  }
-  core::fail(Kind::internal, "no such tensor role: {}", static_cast<unsigned>(role));
+// Lists are bounded by what the rest of the shape allows before they are copied; core::validate checks the values.
+void read_variations(wire::Shape::Reader in, core::LlamaConfig& c, std::string_view peer) {
+  check(in.getDivisors().size() <= c.head_size, Kind::malformed, "{}: divisors: {} for heads of {}", peer, in.getDivisors().size(), c.head_size);
+  check(in.getWindows().size() <= c.layers, Kind::malformed, "{}: windows: {} for {} layers", peer, in.getWindows().size(), c.layers);
+  for (const double divisor : in.getDivisors()) c.rope_divisors.push_back(divisor);
+  for (const std::uint32_t window : in.getWindows()) c.windows.push_back(window);
+  c.rope_magnitude = in.getRopeMagnitude();
+  c.rotated = in.getRotated();
+  c.pairing = in.getHalves() ? core::Pairing::halves : core::Pairing::interleaved;
+  c.window_rope_base = in.getWindowRopeBase();
+  c.attention_scale = in.getAttentionScale();
+  c.attention_cap = in.getAttentionCap();
+  c.gelu = in.getGelu();
+  c.qk_norm = in.getQkNorm();
+  c.post_norms = in.getPostNorms();
+  c.qkv_bias = in.getQkvBias();
+  c.output_bias = in.getOutputBias();
+  c.ffn_bias = in.getFfnBias();
+  c.experts = in.getExperts();
+  c.experts_used = in.getExpertsUsed();
+  c.experts_normalised = in.getExpertsNormalised();
+  c.shared_ffn = in.getSharedFfn();
 }
 
-core::Tensor& member(core::LlamaBlock& block, Role role) {
-  return const_cast<core::Tensor&>(member(static_cast<const core::LlamaBlock&>(block), role));
-}
+}  // namespace
 
 std::vector<std::byte> encode(const ShardJob& job) {
   return comm::encode_message<wire::ShardJob>([&](wire::ShardJob::Builder out) {
@@ -48,8 +74,7 @@ std::vector<std::byte> encode(const ShardJob& job) {
     shape.setFfn(static_cast<std::uint32_t>(job.config.ffn));
     shape.setNormEpsilon(job.config.norm_epsilon);
     shape.setRopeBase(job.config.rope_base);
-    auto divisors = shape.initRopeDivisors(static_cast<unsigned>(job.config.rope_divisors.size()));
-    for (unsigned i = 0; i < divisors.size(); ++i) divisors.set(i, job.config.rope_divisors[i]);
+    set_variations(shape, job.config);
     auto slice = out.initSlice();
     slice.setKvBegin(static_cast<std::uint32_t>(job.slice.kv_begin));
     slice.setKvEnd(static_cast<std::uint32_t>(job.slice.kv_end));
@@ -68,7 +93,8 @@ std::vector<std::byte> encode(const ShardJob& job) {
 std::vector<std::byte> encode(const TensorHeader& header) {
   return comm::encode_message<wire::Tensor>([&](wire::Tensor::Builder out) {
     out.setLayer(header.layer);
-    out.setRole(static_cast<std::uint16_t>(header.role));
+    out.setPart(header.part);
+    out.setCopy(header.copy);
     out.setType(static_cast<std::uint32_t>(header.type));
     out.setRows(header.shape.size() == 2 ? static_cast<std::uint32_t>(header.shape[0]) : 0);
     out.setColumns(static_cast<std::uint32_t>(header.shape.back()));
@@ -135,7 +161,7 @@ ShardJob decode_shard_job(core::Bytes bytes, std::string_view peer) {
     job.config.ffn = shape.getFfn();
     job.config.norm_epsilon = shape.getNormEpsilon();
     job.config.rope_base = shape.getRopeBase();
-    for (const float divisor : shape.getRopeDivisors()) job.config.rope_divisors.push_back(divisor);
+    read_variations(shape, job.config, peer);
     // validate() asks for a vocabulary and a context, which a worker is not told.
     core::LlamaConfig whole_model = job.config;
     whole_model.vocabulary = whole_model.context = 1;
@@ -161,11 +187,12 @@ TensorHeader decode_tensor_header(core::Bytes bytes, std::string_view peer) {
   return comm::decode_message<wire::Tensor>(bytes, peer, "tensor", [&](wire::Tensor::Reader in) {
     TensorHeader header;
     header.layer = in.getLayer();
-    check(in.getRole() < kRoles, Kind::malformed, "{}: role: {} of {}", peer, in.getRole(), kRoles);
-    header.role = static_cast<Role>(in.getRole());
+    const auto parts = core::block_parts();
+    check(in.getPart() < parts.size(), Kind::malformed, "{}: part: {} of {}", peer, in.getPart(), parts.size());
+    header.part = in.getPart();
+    header.copy = in.getCopy();
     header.type = element_type(in.getType(), peer, "type");
-    const bool vector = header.role == Role::attention_norm || header.role == Role::ffn_norm;
-    header.shape = vector ? core::Shape{in.getColumns()} : core::Shape{in.getRows(), in.getColumns()};
+    header.shape = parts[header.part].is_vector() ? core::Shape{in.getColumns()} : core::Shape{in.getRows(), in.getColumns()};
     return header;
   });
 }

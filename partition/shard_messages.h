@@ -4,24 +4,16 @@
 
 #include <cstdint>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "core/bytes.h"
 #include "core/group.h"
-#include "core/models/llama.h"
+#include "core/models/llama_parts.h"
 
 namespace starling::partition {
 
-/// A block's tensors in the order in which a slice is sent.
-enum class Role : std::uint16_t {
-  attention_norm, query, key, value, attention_output, ffn_norm, gate, up, down
-};
-inline constexpr std::uint16_t kRoles = 9;
-
-std::string_view to_string(Role role);
-core::Tensor& member(core::LlamaBlock& block, Role role);
-const core::Tensor& member(const core::LlamaBlock& block, Role role);
+/// The place of `part` in core::block_parts(), the order in which a slice is sent.
+std::uint16_t index_of(const core::BlockPart& part);
 
 struct ShardJob {
   core::LlamaConfig config;  // vocabulary, context and tied stay zero: a worker need not know them
@@ -37,7 +29,8 @@ struct ShardJob {
 
 struct TensorHeader {
   std::uint32_t layer = 0;
-  Role role = Role::attention_norm;
+  std::uint16_t part = 0;  // index into core::block_parts()
+  std::uint32_t copy = 0;  // which expert's
   core::Type type = core::Type::f32;
   core::Shape shape;
 };

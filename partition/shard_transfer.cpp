@@ -7,33 +7,13 @@ namespace starling::partition {
 using core::check;
 using core::Kind;
 
-core::Shape expected_shape(const core::LlamaConfig& config, const core::LlamaSlice& slice, Role role) {
-  const std::int64_t kv = slice.kv_end - slice.kv_begin;
-  const std::int64_t kv_rows = kv * config.head_size;
-  const std::int64_t query_rows = kv * core::units(config).attention_columns;
-  const std::int64_t ffn = slice.ffn_end - slice.ffn_begin;
-  switch (role) {
-    case Role::attention_norm:
-    case Role::ffn_norm: return {config.width};
-    case Role::query: return {query_rows, config.width};
-    case Role::key:
-    case Role::value: return {kv_rows, config.width};
-    case Role::attention_output: return {config.width, query_rows};
-    case Role::gate:
-    case Role::up: return {ffn, config.width};
-    case Role::down: return {config.width, ffn};
-  }
-  core::fail(Kind::internal, "no such tensor role: {}", static_cast<unsigned>(role));
-}
-
 void send_slice(comm::Transport& transport, core::Rank to, const core::LlamaModel& model,
                 const core::LlamaSlice& slice) {
   for (std::size_t layer = 0; layer < model.blocks.size(); ++layer) {
     const core::LlamaBlock block = core::cut(model.blocks[layer], model.config, slice);
-    for (std::uint16_t r = 0; r < kRoles; ++r) {
-      const auto role = static_cast<Role>(r);
-      const core::Tensor& tensor = member(block, role);
-      const TensorHeader header{static_cast<std::uint32_t>(layer), role, tensor.type(), tensor.shape()};
+    core::each_part(model.config, [&](const core::BlockPart& part, std::int64_t copy) {
+      const core::Tensor& tensor = core::member(block, part, copy);
+      const TensorHeader header{static_cast<std::uint32_t>(layer), index_of(part), static_cast<std::uint32_t>(copy), tensor.type(), tensor.shape()};
       transport.send(to, comm::Kind::slice, encode(header), comm::kNoDeadline);
       core::Bytes rest = tensor.bytes();
       while (!rest.empty()) {
@@ -41,7 +21,7 @@ void send_slice(comm::Transport& transport, core::Rank to, const core::LlamaMode
         transport.send(to, comm::Kind::data, rest.first(n), comm::kNoDeadline);
         rest = rest.subspan(n);
       }
-    }
+    });
   }
 }
 
@@ -81,18 +61,20 @@ std::vector<core::LlamaBlock> receive_slice(comm::Transport& transport, const Sh
   std::uint64_t bytes = 0;
   for (std::int64_t layer = 0; layer < job.config.layers; ++layer) {
     core::LlamaBlock block;
-    for (std::uint16_t r = 0; r < kRoles; ++r) {
-      const auto role = static_cast<Role>(r);
+    block.experts.resize(static_cast<std::size_t>(job.config.experts));
+    core::each_part(job.config, [&](const core::BlockPart& part, std::int64_t copy) {
       const TensorHeader header = receive_header(transport);
-      const core::Shape shape = expected_shape(job.config, job.slice, role);
-      check(header.layer == layer && header.role == role && header.shape == shape, Kind::malformed,
-            "{}: sent layer {} {} {}, the plan says layer {} {} {}", transport.name(0), header.layer,
-            to_string(header.role), describe(header.shape), layer, to_string(role), describe(shape));
+      const core::Shape shape = core::part_shape(part, job.config, job.slice);
+      check(header.layer == layer && header.part == index_of(part) && header.copy == copy && header.shape == shape, Kind::malformed,
+            "{}: sent layer {} {} {} {}, the plan says layer {} {} {} {}", transport.name(0), header.layer, core::block_parts()[header.part].name,
+            header.copy, describe(header.shape), layer, part.name, copy, describe(shape));
+      check(part.kind == core::BlockPart::Kind::matrix || header.type == core::Type::f32, Kind::malformed, "{}: sent layer {} {} as {}, expected f32",
+            transport.name(0), layer, part.name, core::info(header.type).name);
       bytes += core::byte_size(header.type, header.shape);
       check(bytes_max == 0 || bytes <= bytes_max, Kind::refused,
-            "the slice exceeds this node's budget of {} bytes at layer {} {}", bytes_max, layer, to_string(role));
-      member(block, role) = receive_tensor(transport, header);
-    }
+            "the slice exceeds this node's budget of {} bytes at layer {} {}", bytes_max, layer, part.name);
+      core::member(block, part, copy) = receive_tensor(transport, header);
+    });
     blocks.push_back(std::move(block));
   }
   return blocks;

@@ -13,9 +13,6 @@ namespace starling::partition {
 /// Frames of a tensor carry at most this many bytes.
 inline constexpr std::size_t kChunkBytes = std::size_t{4} << 20;
 
-/// The shape of `role` in a slice of `config`.
-core::Shape expected_shape(const core::LlamaConfig& config, const core::LlamaSlice& slice, Role role);
-
 /// Cuts and sends one layer at a time, so that the master never holds two copies of more than a block.
 void send_slice(comm::Transport& transport, core::Rank to, const core::LlamaModel& model,
                 const core::LlamaSlice& slice);

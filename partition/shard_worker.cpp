@@ -29,7 +29,7 @@ void serve_shard(comm::Transport& transport, core::Bytes settings, const NodeBud
   StepBuffer buffer({job.sequences, job.positions, job.rows_max, job.config.width});
   ShardReport report;
   for (const core::LlamaBlock& block : blocks)
-    for (std::uint16_t r = 0; r < kRoles; ++r) report.weight_bytes += member(block, static_cast<Role>(r)).bytes().size();
+    core::each_part(job.config, [&](const core::BlockPart& part, std::int64_t copy) { report.weight_bytes += core::member(block, part, copy).bytes().size(); });
   report.kv_bytes = caches.bytes();
   report.load_ms = 1e3 * core::seconds_since(start);
   transport.send(0, comm::Kind::ready, encode(Ready{report.weight_bytes, report.kv_bytes, report.load_ms}),

@@ -24,6 +24,7 @@ class GgufFields {
   const std::vector<std::int64_t>* integers(std::string_view key) const;
   const std::vector<double>* reals(std::string_view key) const;
 
+  const GgufValue* find(std::string_view key) const { return file_.find(key); }
   /// Kind::malformed when absent.
   std::int64_t required_integer(std::string_view key) const;
   const std::string& source() const { return source_; }

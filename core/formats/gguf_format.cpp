@@ -70,11 +70,7 @@ bool writes(const std::filesystem::path& path) { return path.extension() == ".gg
 
 void save(const std::filesystem::path& path, const LlamaModel& model, Type type) {
   std::vector<Outgoing> tensors = outgoing_tensors(model, gguf_names(), type);
-  if (!model.config.rope_divisors.empty()) {
-    const auto& values = model.config.rope_divisors;
-    const Tensor divisors = Tensor::from_floats({static_cast<std::int64_t>(values.size())}, values);
-    tensors.push_back(outgoing(std::string(kRopeFrequencies), divisors, Type::f32));
-  }
+  for (Outgoing& divisors : gguf_rope_tensors(model.config)) tensors.push_back(std::move(divisors));
   write_gguf(path, gguf_metadata(model.name, model.config, model.vocabulary, type), tensors);
 }
 

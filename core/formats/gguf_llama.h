@@ -14,8 +14,8 @@ namespace starling::core {
 /// when lists disagree in length or an id is outside; Kind::unsupported for another tokenizer model.
 Vocabulary gguf_vocabulary(const Gguf& file, const std::string& source);
 
-/// Kind::unsupported naming the architecture unless it is "llama", and for what its equation does not cover
-/// (experts, partial rotary embeddings, YaRN).
+/// Kind::unsupported naming the architecture unless it is one of models/families/all.def, and the key of what the
+/// equation does not cover. Rotary divisors that are tensors and biases are not in it yet.
 LlamaConfig gguf_config(const Gguf& file, const std::string& source);
 
 /// The whole model, tensors borrowed from `bytes`, kept alive by `keeper`. The vocabulary is `gguf_vocabulary`.
@@ -24,7 +24,9 @@ LlamaModel gguf_llama(const Gguf& file, Bytes bytes, std::shared_ptr<const void>
 /// Everything a reader needs besides the tensors. `type`: what most of the matrices are stored as.
 GgufMetadata gguf_metadata(const std::string& name, const LlamaConfig& config, const Vocabulary& vocabulary, Type type);
 
-/// The tensor of rotary divisors, for models that have them; to be written beside the others.
-inline constexpr std::string_view kRopeFrequencies = "rope_freqs.weight";
+/// The tensors of rotary divisors, for models that have them; to be written beside the others.
+inline constexpr std::string_view kRopeFrequencies = "rope_freqs.weight", kRopeShort = "rope_factors_short.weight",
+                                  kRopeLong = "rope_factors_long.weight";
+std::vector<Outgoing> gguf_rope_tensors(const LlamaConfig& config);
 
 }  // namespace starling::core

@@ -2,71 +2,17 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numbers>
 
 #include "core/formats/json_fields.h"
+#include "core/models/family.h"
 
 namespace starling::core {
 namespace {
 
-void check_architecture(const JsonFields& root, const std::string& source) {
-  const nlohmann::json& names = root.list("architectures");
-  const std::string name = !names.empty() && names[0].is_string() ? names[0].get<std::string>() : "";
-  check(name == "LlamaForCausalLM" || name == "MistralForCausalLM", Kind::unsupported,
-        "{}: architectures: '{}' is not supported, only LlamaForCausalLM and MistralForCausalLM", source, name);
-  const std::string activation = root.text("hidden_act").value_or("silu");
-  check(activation == "silu", Kind::unsupported, "{}: hidden_act: '{}' is not supported, only silu", source, activation);
-  for (const char* key : {"attention_bias", "mlp_bias"})
-    check(!root.boolean(key).value_or(false), Kind::unsupported, "{}: {}: biases are not supported", source, key);
-  check(root.real("partial_rotary_factor").value_or(1.0) == 1.0, Kind::unsupported,
-        "{}: partial_rotary_factor: only whole heads can be rotated", source);
-}
+using Rule = RopeScaling::Rule;
 
-/// rope_scaling, or rope_parameters in newer files, where rope_theta may stand too.
-void read_rope(const JsonFields& root, const std::string& source, LlamaConfig& c) {
-  const auto scaling = root.object(root.find("rope_scaling") ? "rope_scaling" : "rope_parameters");
-  auto base = root.real("rope_theta");
-  if (!base && scaling) base = scaling->real("rope_theta");
-  c.rope_base = static_cast<float>(base.value_or(10000.0));
-  if (!scaling) return;
-  const auto type = scaling->text("rope_type");
-  const std::string rule = type ? *type : scaling->text("type").value_or("default");
-  if (rule == "default") return;
-  const double factor = scaling->real("factor").value_or(1.0);
-  check(factor >= 1.0 && factor <= 1e6, Kind::malformed, "{}: rope_scaling.factor is {}", source, factor);
-  if (rule == "linear") {
-    c.rope_divisors.assign(static_cast<std::size_t>(c.head_size / 2), static_cast<float>(factor));
-    return;
-  }
-  check(rule == "llama3", Kind::unsupported, "{}: rope_scaling.rope_type: '{}' is not supported", source, rule);
-  const double low = scaling->real("low_freq_factor").value_or(1.0), high = scaling->real("high_freq_factor").value_or(4.0);
-  const auto original = static_cast<double>(scaling->integer("original_max_position_embeddings").value_or(8192));
-  check(low > 0 && high > low && original > 0, Kind::malformed,
-        "{}: rope_scaling: low_freq_factor {}, high_freq_factor {}, original_max_position_embeddings {}", source, low, high,
-        original);
-  c.rope_divisors = llama3_divisors(c.head_size, static_cast<double>(c.rope_base), factor, low, high, original);
-}
-
-TokenId token_of(const nlohmann::json& value, std::string_view key, const JsonFields& root) {
-  root.require(value.is_number_unsigned() && value.get<std::uint64_t>() <= 0x7fffffffu, key, "is no token id");
-  return value.get<TokenId>();
-}
-
-std::int64_t narrowed_to_window(const JsonFields& root, std::int64_t context) {
-  const auto window = root.integer("sliding_window");
-  return window && *window > 0 ? std::min(context, *window) : context;
-}
-
-}  // namespace
-
-HuggingFaceConfig decode_config_json(Bytes file, const std::string& source) {
-  const nlohmann::json parsed = parse_json_object(file, source);
-  const JsonFields root(parsed, source);
-  check_architecture(root, source);
-  HuggingFaceConfig result;
-  LlamaConfig& c = result.llama;
+void read_sizes(const JsonFields& root, LlamaConfig& c) {
   c.width = root.required_integer("hidden_size");
-  c.ffn = root.required_integer("intermediate_size");
   c.layers = root.required_integer("num_hidden_layers");
   c.heads = root.required_integer("num_attention_heads");
   c.kv_heads = root.integer("num_key_value_heads").value_or(c.heads);
@@ -75,37 +21,179 @@ HuggingFaceConfig decode_config_json(Bytes file, const std::string& source) {
                "is {}, which does not divide hidden_size {}", c.heads, c.width);
   c.head_size = head_size ? *head_size : c.width / c.heads;
   c.vocabulary = root.required_integer("vocab_size");
-  c.context = narrowed_to_window(root, root.required_integer("max_position_embeddings"));
+  c.context = root.required_integer("max_position_embeddings");
   c.norm_epsilon = static_cast<float>(root.real("rms_norm_eps").value_or(1e-6));
-  c.tied = root.boolean("tie_word_embeddings").value_or(false);
-  validate(c, source);
-  read_rope(root, source, c);
-  validate(c, source);
-  if (const auto* bos = root.find("bos_token_id")) result.bos = token_of(*bos, "bos_token_id", root);
-  if (const auto* eos = root.find("eos_token_id")) {
-    if (!eos->is_array()) result.eos.push_back(token_of(*eos, "eos_token_id", root));
-    else
-      for (const auto& id : *eos) result.eos.push_back(token_of(id, "eos_token_id", root));
-  }
-  return result;
 }
 
-std::vector<float> llama3_divisors(std::int64_t head_size, double rope_base, double factor, double low_factor,
-                                   double high_factor, double original_context) {
-  std::vector<float> divisors;
-  for (std::int64_t pair = 0; pair < head_size / 2; ++pair) {
-    const double frequency = std::pow(rope_base, -2.0 * static_cast<double>(pair) / static_cast<double>(head_size));
-    const double wavelength = 2 * std::numbers::pi / frequency;
-    double divisor = factor;
-    if (wavelength < original_context / high_factor) {
-      divisor = 1;
-    } else if (wavelength <= original_context / low_factor) {
-      const double share = (original_context / wavelength - low_factor) / (high_factor - low_factor);
-      divisor = 1 / ((1 - share) / factor + share);
+void read_experts(const JsonFields& root, LlamaConfig& c) {
+  const auto experts = root.integer("num_local_experts");
+  c.experts = experts ? *experts : root.integer("num_experts").value_or(0);
+  const auto inner = c.experts > 0 ? root.integer("moe_intermediate_size") : std::nullopt;
+  c.ffn = inner ? *inner : root.required_integer("intermediate_size");
+  if (c.experts == 0) return;
+  c.experts_used = root.required_integer("num_experts_per_tok");
+  c.shared_ffn = root.integer("shared_expert_intermediate_size").value_or(0);
+  const std::string& source = root.source();
+  check(root.integer("decoder_sparse_step").value_or(1) == 1, Kind::unsupported, "{}: decoder_sparse_step: experts in some layers only are not supported", source);
+  check(root.list("mlp_only_layers").empty(), Kind::unsupported, "{}: mlp_only_layers: experts in some layers only are not supported", source);
+}
+
+void read_activation(const JsonFields& root, LlamaConfig& c) {
+  const auto named = root.text("hidden_activation");
+  const std::string activation = named ? *named : root.text("hidden_act").value_or(c.gelu ? "gelu_pytorch_tanh" : "silu");
+  // Gemma's first configurations say "gelu" and were trained with its tanh form.
+  const bool gelu = activation == "gelu_pytorch_tanh" || (c.gelu && activation == "gelu");
+  check(gelu || activation == "silu", Kind::unsupported, "{}: hidden_act: '{}' is not supported, only silu and gelu_pytorch_tanh", root.source(), activation);
+  c.gelu = gelu;
+}
+
+void read_windows(const JsonFields& root, const Family& family, LlamaConfig& c) {
+  const auto size = root.integer("sliding_window").value_or(0);
+  check(size >= 0, Kind::malformed, "{}: sliding_window is {}", root.source(), size);
+  c.windows = windows_of(family, c.layers, size);
+  const nlohmann::json& types = root.list("layer_types");
+  const auto pattern = root.integer("sliding_window_pattern");
+  if (c.windows.empty() || (types.empty() && !pattern)) return;
+  root.require(types.empty() || static_cast<std::int64_t>(types.size()) == c.layers, "layer_types", "has {} entries for {} layers", types.size(), c.layers);
+  root.require(!pattern || *pattern >= 1, "sliding_window_pattern", "is {}", pattern.value_or(0));
+  for (std::int64_t layer = 0; layer < c.layers; ++layer) {
+    const auto at = static_cast<std::size_t>(layer);
+    bool windowed = types.empty() && (layer + 1) % *pattern != 0;
+    if (!types.empty()) {
+      const std::string type = types[at].is_string() ? types[at].get<std::string>() : "";
+      check(type == "sliding_attention" || type == "full_attention", Kind::unsupported, "{}: layer_types: '{}' is not supported", root.source(), type);
+      windowed = type == "sliding_attention";
     }
-    divisors.push_back(static_cast<float>(divisor));
+    c.windows[at] = windowed ? size : 0;
   }
-  return divisors;
+}
+
+std::vector<double> read_factors(const JsonFields& scaling, std::string_view key) {
+  std::vector<double> factors;
+  for (const nlohmann::json& factor : scaling.list(key)) {
+    scaling.require(factor.is_number(), key, "holds something else than numbers");
+    factors.push_back(static_cast<double>(factor.get<float>()));
+  }
+  return factors;
+}
+
+void read_llama3(const JsonFields& scaling, double factor, LlamaConfig& c) {
+  const double low = scaling.real("low_freq_factor").value_or(1.0), high = scaling.real("high_freq_factor").value_or(4.0);
+  const auto original = static_cast<double>(scaling.integer("original_max_position_embeddings").value_or(8192));
+  check(low > 0 && high > low && original > 0, Kind::malformed,
+        "{}: rope_scaling: low_freq_factor {}, high_freq_factor {}, original_max_position_embeddings {}", scaling.source(), low, high, original);
+  c.rope_divisors = llama3_divisors(c.rotated_dimensions(), static_cast<double>(c.rope_base), factor, low, high, original);
+}
+
+/// One rule as rope_scaling or rope_parameters says it.
+void read_rope_rule(const JsonFields& scaling, const JsonFields& root, LlamaConfig& c) {
+  RopeScaling& s = c.rope_scaling;
+  const std::string& source = root.source();
+  const auto type = scaling.text("rope_type");
+  const std::string rule = type ? *type : scaling.text("type").value_or("default");
+  if (rule == "default") return;
+  const double factor = scaling.real("factor").value_or(1.0);
+  check(factor >= 1.0 && factor <= 1e6, Kind::malformed, "{}: rope_scaling.factor is {}", source, factor);
+  if (rule == "llama3") return read_llama3(scaling, factor, c);
+  s.rule = rule == "linear" ? Rule::linear : rule == "yarn" ? Rule::yarn : rule == "longrope" || rule == "su" ? Rule::longrope : Rule::none;
+  check(s.rule != Rule::none, Kind::unsupported, "{}: rope_scaling.rope_type: '{}' is not supported", source, rule);
+  if (s.rule != Rule::longrope) s.factor = factor;
+  if (s.rule == Rule::linear) return;
+  const auto original = scaling.integer("original_max_position_embeddings");
+  const auto outside = root.integer("original_max_position_embeddings");
+  s.original_context = original ? *original : outside ? *outside : c.context;
+  s.attention_factor = scaling.real("attention_factor").value_or(0.0);
+  if (s.rule == Rule::yarn) {
+    s.beta_fast = scaling.real("beta_fast").value_or(32.0);
+    s.beta_slow = scaling.real("beta_slow").value_or(1.0);
+    s.truncated = scaling.boolean("truncate").value_or(true);
+    for (const char* key : {"mscale", "mscale_all_dim"})
+      check(!scaling.find(key), Kind::unsupported, "{}: rope_scaling.{} is not supported", source, key);
+  } else {
+    s.short_divisors = read_factors(scaling, "short_factor");
+    s.long_divisors = read_factors(scaling, "long_factor");
+  }
+}
+
+/// rope_scaling beside rope_theta, or rope_parameters in newer files, for all layers or for each kind of layer.
+void read_rope(const JsonFields& root, LlamaConfig& c) {
+  const auto partial = root.real("partial_rotary_factor").value_or(1.0);
+  check(partial > 0 && partial <= 1, Kind::malformed, "{}: partial_rotary_factor is {}", root.source(), partial);
+  const auto stated = root.object(root.find("rope_scaling") ? "rope_scaling" : "rope_parameters");
+  const auto local = stated ? stated->object("sliding_attention") : std::nullopt, global = stated ? stated->object("full_attention") : std::nullopt;
+  const auto& scaling = local || global ? global : stated;
+  auto base = root.real("rope_theta"), windowed = root.real("rope_local_base_freq");
+  auto rotated = partial;
+  if (local && c.window_rope_base > 0) windowed = local->real("rope_theta");
+  if (scaling && !base) base = scaling->real("rope_theta");
+  if (scaling) rotated = scaling->real("partial_rotary_factor").value_or(partial);
+  c.rope_base = static_cast<float>(base.value_or(10000.0));
+  if (c.window_rope_base > 0 && windowed) c.window_rope_base = static_cast<float>(*windowed);
+  const auto dimensions = static_cast<std::int64_t>(static_cast<double>(c.head_size) * rotated);
+  c.rotated = dimensions == c.head_size ? 0 : dimensions;
+  check(c.rotated == 0 || (c.rotated >= 2 && c.rotated % 2 == 0 && c.rotated < c.head_size), Kind::malformed, "{}: partial_rotary_factor {} rotates {} dimensions of {}",
+        root.source(), rotated, dimensions, c.head_size);
+  if (scaling) read_rope_rule(*scaling, root, c);
+}
+
+/// The member `key` in `target`, where there is one.
+void set(const JsonFields& root, std::string_view key, float& target) {
+  if (root.find(key)) target = static_cast<float>(*root.real(key));
+}
+
+void read_caps_and_scales(const JsonFields& root, LlamaConfig& c) {
+  set(root, "attn_logit_softcapping", c.attention_cap);
+  set(root, "final_logit_softcapping", c.logit_cap);
+  // The same number as the default is the default, so that the configuration of both layouts is one.
+  if (const auto scalar = root.real("query_pre_attn_scalar")) {
+    check(*scalar > 0, Kind::malformed, "{}: query_pre_attn_scalar is {}", root.source(), *scalar);
+    c.attention_scale = *scalar == static_cast<double>(c.head_size) ? 0 : static_cast<float>(1 / std::sqrt(*scalar));
+  }
+}
+
+TokenId token_of(const nlohmann::json& value, std::string_view key, const JsonFields& root) {
+  root.require(value.is_number_unsigned() && value.get<std::uint64_t>() <= 0x7fffffffu, key, "is no token id");
+  return value.get<TokenId>();
+}
+
+}  // namespace
+
+HuggingFaceConfig decode_config_json(Bytes file, const std::string& source) {
+  const nlohmann::json parsed = parse_json_object(file, source);
+  const JsonFields outer(parsed, source);
+  const nlohmann::json& names = outer.list("architectures");
+  const std::string name = !names.empty() && names[0].is_string() ? names[0].get<std::string>() : "";
+  const Family& family = family_of_class(name, source);
+  // Of models that also see pictures the text's part is read.
+  const auto text = outer.object("text_config");
+  const JsonFields& root = text ? *text : outer;
+  HuggingFaceConfig result;
+  LlamaConfig& c = result.llama;
+  c.family = family.name;
+  read_sizes(root, c);
+  read_experts(root, c);
+  validate(c, source);
+  family.imply(c);
+  read_activation(root, c);
+  const bool tied_elsewhere = c.embedding_scale != 1;  // Gemma's files leave out what is so by default
+  c.tied = root.boolean("tie_word_embeddings").value_or(outer.boolean("tie_word_embeddings").value_or(tied_elsewhere));
+  c.experts_normalised = root.boolean("norm_topk_prob").value_or(c.experts_normalised);
+  read_caps_and_scales(root, c);
+  read_windows(root, family, c);
+  read_rope(root, c);
+  if (family.read_json) family.read_json(root, c);
+  scale_rope(c, c.context, source);
+  c.output_bias = root.boolean("attention_bias").value_or(false);
+  c.qkv_bias = c.qkv_bias || c.output_bias;
+  c.ffn_bias = root.boolean("mlp_bias").value_or(false);
+  validate(c, source);
+  if (const auto* bos = outer.find("bos_token_id")) result.bos = token_of(*bos, "bos_token_id", outer);
+  if (const auto* eos = outer.find("eos_token_id")) {
+    if (!eos->is_array()) result.eos.push_back(token_of(*eos, "eos_token_id", outer));
+    else
+      for (const auto& id : *eos) result.eos.push_back(token_of(id, "eos_token_id", outer));
+  }
+  return result;
 }
 
 std::map<std::string, std::string> decode_safetensors_index(Bytes file, const std::string& source) {

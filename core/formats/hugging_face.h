@@ -1,4 +1,4 @@
-// The folder of a Hugging Face Llama checkpoint: config.json, *.safetensors (perhaps sharded with an index) and
+// The folder of a Hugging Face checkpoint: config.json, *.safetensors (perhaps sharded with an index) and
 // the tokenizer's files.
 #pragma once
 
@@ -18,18 +18,14 @@ struct HuggingFaceConfig {
   std::vector<TokenId> eos;  // generation stops at any of them
 };
 
-/// config.json of LlamaForCausalLM or MistralForCausalLM. Kind::unsupported naming the member for other
-/// architectures and for what the Llama equation here does not cover. A sliding window bounds the context.
+/// config.json of a class of models/families/all.def. Kind::unsupported naming the member for other
+/// architectures and for what the equation here does not cover. Biases that no member tells of are not in it.
 HuggingFaceConfig decode_config_json(Bytes file, const std::string& source);
 
-/// config.json of `config`. Kind::unsupported when its rotary divisors are not those of a known scaling rule.
+/// config.json of `config`. Kind::unsupported for families but Llama itself, and when its rotary divisors are not those
+/// of a known scaling rule.
 std::string encode_config_json(const LlamaConfig& config, const Vocabulary& vocabulary, Type type,
                                const std::string& target);
-
-/// Divisors of the "llama3" rule: wavelengths beyond original_context / low_factor are divided by `factor`, those
-/// below original_context / high_factor stay, between them the divisor is interpolated.
-std::vector<float> llama3_divisors(std::int64_t head_size, double rope_base, double factor, double low_factor,
-                                   double high_factor, double original_context);
 
 /// weight_map of model.safetensors.index.json: tensor to file name. Kind::malformed unless the names are plain
 /// file names.

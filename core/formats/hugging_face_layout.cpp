@@ -2,16 +2,8 @@
 #include <cstring>
 
 #include "core/formats/hugging_face.h"
-#include "core/formats/llama_tensors.h"
 
 namespace starling::core {
-
-TensorNames hugging_face_names() {
-  return {"model.embed_tokens.weight", "model.norm.weight", "lm_head.weight",
-          [](std::int64_t layer, const BlockTensor& t) {
-            return fmt::format("model.layers.{}.{}.weight", layer, t.hugging_face);
-          }};
-}
 
 Tensor interleave_heads(const Tensor& tensor, std::int64_t head_size) {
   Tensor result = Tensor::owned(tensor.type(), tensor.shape());

@@ -9,15 +9,21 @@
 namespace starling::core {
 
 std::string encode_config_json(const LlamaConfig& c, const Vocabulary& v, Type type, const std::string& target) {
+  LlamaConfig plain = c;
+  plain.rope_divisors = {}, plain.rope_scaling = {};
+  const LlamaConfig llama{.width = c.width, .layers = c.layers, .heads = c.heads, .kv_heads = c.kv_heads, .head_size = c.head_size, .ffn = c.ffn,
+                          .vocabulary = c.vocabulary, .context = c.context, .norm_epsilon = c.norm_epsilon, .rope_base = c.rope_base,
+                          .rope_divisors = {}, .tied = c.tied};
+  check(plain == llama, Kind::unsupported, "{}: config.json is written of plain Llama models only, not of this {} one; GGUF can hold it", target, c.family);
   nlohmann::ordered_json scaling = nullptr;
   if (!c.rope_divisors.empty()) {
-    const double factor = static_cast<double>(c.rope_divisors.back());
+    const double factor = c.rope_divisors.back();
     constexpr double kLow = 1, kHigh = 4, kOriginal = 8192;  // what every published model of that rule has
-    const std::vector<float> linear(c.rope_divisors.size(), c.rope_divisors.back());
+    const std::vector<double> linear(c.rope_divisors.size(), c.rope_divisors.back());
     const auto llama3 =
         llama3_divisors(c.head_size, static_cast<double>(c.rope_base), factor, kLow, kHigh, kOriginal);
     const bool is_llama3 = std::equal(llama3.begin(), llama3.end(), c.rope_divisors.begin(), c.rope_divisors.end(),
-                                      [](float a, float b) { return std::abs(a - b) <= 1e-5f * a; });
+                                      [](double a, double b) { return std::abs(a - b) <= 1e-5 * a; });
     check(linear == c.rope_divisors || is_llama3, Kind::unsupported,
           "{}: rope_scaling: config.json cannot express these rotary divisors", target);
     if (linear == c.rope_divisors)

@@ -17,9 +17,9 @@ constexpr std::uint64_t kHeaderBytes = 28;
 constexpr std::uint32_t kLaterMagic = 0x616b3432;  // "ak42"
 
 Shape shape_of(const LlamaConfig& config, Tensor LlamaBlock::*member) {
-  const auto tensors = block_tensors();
-  const auto at = std::find_if(tensors.begin(), tensors.end(), [&](const auto& t) { return t.member == member; });
-  return block_shape(config, *at);
+  const auto parts = block_parts();
+  const auto at = std::find_if(parts.begin(), parts.end(), [&](const auto& part) { return part.own == member; });
+  return part_shape(*at, config, whole(config));
 }
 
 LlamaConfig read_header(Reader& reader) {

@@ -28,6 +28,11 @@ std::string with_plain_spaces(std::string_view text) {
 void save_llama2c(const std::filesystem::path& path, const LlamaModel& model) {
   const LlamaConfig& c = model.config;
   const std::string name = path.string();
+  LlamaConfig plain;
+  plain.width = c.width, plain.layers = c.layers, plain.heads = c.heads, plain.kv_heads = c.kv_heads, plain.head_size = c.head_size, plain.ffn = c.ffn;
+  plain.vocabulary = c.vocabulary, plain.context = c.context, plain.norm_epsilon = c.norm_epsilon, plain.rope_base = c.rope_base;
+  plain.rope_divisors = c.rope_divisors, plain.rope_scaling = c.rope_scaling, plain.tied = c.tied;
+  check(c == plain, Kind::unsupported, "{}: llama2.c files hold plain Llama models only, not this {} one", name, c.family);
   check(c.heads * c.head_size == c.width && c.rope_divisors.empty() && c.rope_base == 10000.0f && c.norm_epsilon == 1e-5f,
         Kind::unsupported,
         "{}: llama2.c files cannot hold this model (head size {}, rope base {}, scaled rope {}, norm epsilon {})", name,

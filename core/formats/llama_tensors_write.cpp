@@ -2,25 +2,50 @@
 #include "core/formats/llama_tensors.h"
 
 namespace starling::core {
+namespace {
+
+/// The same tensor of all experts, one behind the other.
+Outgoing stack(const LlamaBlock& block, const BlockPart& part, const std::string& name, Type type) {
+  std::vector<Outgoing> parts;
+  for (const LlamaExpert& expert : block.experts) parts.push_back(outgoing(name, expert.*part.of_experts, type));
+  const Shape& shape = parts.front().shape;
+  return {name, type, {static_cast<std::int64_t>(parts.size()), shape[0], shape[1]}, [parts](const Sink& sink) {
+            for (const Outgoing& one : parts) one.write(sink);
+          }};
+}
+
+}  // namespace
 
 std::vector<Outgoing> outgoing_tensors(const LlamaModel& model, const TensorNames& names, Type type,
                                        const std::function<RowOrder(std::int64_t heads)>& order) {
   std::vector<Outgoing> result;
+  const LlamaConfig& c = model.config;
   const auto add = [&](std::string name, const Tensor& tensor, Type as, RowOrder rows = {}) {
     result.push_back(outgoing(std::move(name), tensor, storable(as, tensor.shape()), std::move(rows)));
   };
   add(names.embedding, model.ends.embedding, type);
-  for (std::size_t layer = 0; layer < model.blocks.size(); ++layer) {
-    for (const BlockTensor& t : block_tensors()) {
-      RowOrder rows;
-      if (order && t.role == BlockTensor::Role::query) rows = order(model.config.heads);
-      if (order && t.role == BlockTensor::Role::key) rows = order(model.config.kv_heads);
-      add(names.block(static_cast<std::int64_t>(layer), t), model.blocks[layer].*t.member,
-          t.role == BlockTensor::Role::norm ? Type::f32 : type, std::move(rows));
-    }
+  for (std::size_t at = 0; at < model.blocks.size(); ++at) {
+    const LlamaBlock& block = model.blocks[at];
+    const auto layer = static_cast<std::int64_t>(at);
+    each_part(c, [&](const BlockPart& part, std::int64_t copy) {
+      const std::string name = names.block(layer, part, copy);
+      if (part.of_experts && names.layout == Layout::gguf) {
+        if (copy == 0) result.push_back(stack(block, part, name, storable(type, (block.experts.front().*part.of_experts).shape())));
+        return;
+      }
+      Tensor tensor = member(block, part, copy);
+      if (part.rows == Extent::one && names.layout == Layout::gguf) tensor = tensor.reshaped({tensor.columns()});
+      const Type as = part.kind == BlockPart::Kind::matrix ? type : Type::f32;
+      if (!order || part.turn == BlockPart::Turn::none) return add(name, tensor, as);
+      const RowOrder rows = order(part.turn == BlockPart::Turn::query ? c.heads : c.kv_heads);
+      if (!part.is_vector()) return add(name, tensor, as, rows);
+      Outgoing turned = outgoing(name, tensor.reshaped({tensor.columns(), 1}), as, rows);
+      turned.shape = {tensor.columns()};
+      result.push_back(std::move(turned));
+    });
   }
   add(names.output_norm, model.ends.output_norm, Type::f32);
-  if (!model.config.tied) add(names.output, model.ends.output, type);
+  if (!c.tied) add(names.output, model.ends.output, type);
   return result;
 }
 

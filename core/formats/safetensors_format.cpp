@@ -14,6 +14,7 @@
 #include "core/formats/safetensors.h"
 #include "core/formats/sentencepiece_model.h"
 #include "core/formats/tokenizer_json.h"
+#include "core/models/family.h"
 
 namespace starling::core {
 namespace {
@@ -69,6 +70,35 @@ HuggingFaceConfig read_config(const fs::path& path) {
   return decode_config_json(file->bytes(), file->name());
 }
 
+/// The name of a tensor in a model that only reads text; nullopt for those of a model's eyes.
+std::optional<std::string> of_text_model(const std::string& name) {
+  for (const std::string_view eyes : {"vision_tower.", "multi_modal_projector.", "model.vision_tower.", "model.multi_modal_projector."})
+    if (name.starts_with(eyes)) return std::nullopt;
+  constexpr std::string_view kOuter = "language_model.", kInner = "model.language_model.";
+  if (name.starts_with(kOuter)) return name.substr(kOuter.size());
+  return name.starts_with(kInner) ? "model." + name.substr(kInner.size()) : name;
+}
+
+/// From the order of rows and the meaning of gains in these checkpoints to ours.
+void adopt_layout(LlamaModel& model) {
+  const Family& family = family_named(model.config.family, model.name);
+  const auto plus_one = [](Tensor& gain) {
+    std::vector<float> values(gain.floats().begin(), gain.floats().end());
+    for (float& value : values) value += 1;
+    gain = Tensor::from_floats(gain.shape(), values);
+  };
+  if (family.gains_less_one) plus_one(model.ends.output_norm);
+  for (LlamaBlock& block : model.blocks)
+    each_part(model.config, [&](const BlockPart& part, std::int64_t copy) {
+      Tensor& tensor = member(block, part, copy);
+      if (family.gains_less_one && part.kind == BlockPart::Kind::gain) plus_one(tensor);
+      if (!family.turns_rows || part.turn == BlockPart::Turn::none) return;
+      const Shape shape = tensor.shape();
+      if (part.is_vector()) tensor = tensor.reshaped({tensor.columns(), 1});
+      tensor = interleave_heads(tensor, model.config.head_size).reshaped(shape);
+    });
+}
+
 LlamaModel load(const fs::path& path) {
   LlamaModel model;
   model.config = read_config(path).llama;
@@ -78,12 +108,15 @@ LlamaModel load(const fs::path& path) {
   const std::vector<Part> parts = open_parts(path);
   for (const Part& part : parts) {
     for (const SafetensorsEntry& entry : part.content.tensors) {
-      const bool fresh = found.emplace(entry.name, std::pair{&part, &entry}).second;
+      const auto name = of_text_model(entry.name);
+      if (!name) continue;
+      const bool fresh = found.emplace(*name, std::pair{&part, &entry}).second;
       check(fresh, Kind::malformed, "{}: tensor {} is in two files", part.file->name(), entry.name);
-      present.push_back(entry.name);
+      present.push_back(*name);
     }
   }
-  const TensorNames names = hugging_face_names();
+  const TensorNames names = hugging_face_names(model.config);
+  find_biases(model.config, names, [&](const std::string& name) { return found.contains(name); });
   fill_tensors(model, names, [&](const std::string& name) -> std::optional<Tensor> {
     const auto at = found.find(name);
     if (at == found.end()) return std::nullopt;
@@ -92,10 +125,7 @@ LlamaModel load(const fs::path& path) {
   }, path.string());
   constexpr std::array<std::string_view, 1> kIgnored{".rotary_emb.inv_freq"};
   refuse_unknown_tensors(present, model.config, names, kIgnored, path.string());
-  for (LlamaBlock& block : model.blocks) {
-    block.query = interleave_heads(block.query, model.config.head_size);
-    block.key = interleave_heads(block.key, model.config.head_size);
-  }
+  adopt_layout(model);
   return model;
 }
 
@@ -194,7 +224,7 @@ void save(const fs::path& path, const LlamaModel& model, Type type) {
   const auto config = encode_config_json(model.config, model.vocabulary, type, path.string());
   const auto order = [&](std::int64_t) { return rows_to_hugging_face(model.config.head_size); };
   write_safetensors(one_file ? path : folder / "model.safetensors", {{"format", "pt"}},
-                    outgoing_tensors(model, hugging_face_names(), type, order));
+                    outgoing_tensors(model, hugging_face_names(model.config), type, order));
   write_text(folder / "config.json", config);
   write_vocabulary(folder, model.vocabulary);
 }

@@ -1,9 +1,11 @@
-// The Llama family: how it is cut into slices, its cache, its embedding.
+// How a decoder is cut into slices, its cache, its embedding.
 #include "core/models/llama.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "core/error.h"
+#include "core/models/llama_parts.h"
 #include "core/quant/blocks.h"
 
 namespace starling::core {
@@ -14,6 +16,17 @@ Tensor columns_of(const Tensor& matrix, std::int64_t unit, std::int64_t begin, s
   const bool keeps_blocks = unit % info(matrix.type()).block_length == 0;
   const Tensor source = keeps_blocks ? matrix : to_float(matrix);
   return begin == 0 && end == source.columns() ? source : source.copy_columns(begin, end);
+}
+
+/// What a slice has of an extent that is shared out.
+ColumnRange range_of(Extent extent, const LlamaConfig& config, const LlamaSlice& slice) {
+  const std::int64_t q = units(config).attention_columns, kv = config.head_size;
+  switch (extent) {
+    case Extent::query: return {slice.kv_begin * q, slice.kv_end * q};
+    case Extent::kv: return {slice.kv_begin * kv, slice.kv_end * kv};
+    case Extent::shared: return shared_columns(config, slice);
+    default: return {slice.ffn_begin, slice.ffn_end};
+  }
 }
 
 }  // namespace
@@ -27,6 +40,14 @@ LlamaUnits units(const LlamaConfig& config) {
 
 LlamaSlice whole(const LlamaConfig& config) { return {0, config.kv_heads, 0, config.ffn}; }
 
+ColumnRange shared_columns(const LlamaConfig& config, const LlamaSlice& slice) {
+  const std::int64_t unit = units(config).ffn_columns;
+  const auto units_in = [&](std::int64_t columns) { return (columns + unit - 1) / unit; };
+  const std::int64_t own = units_in(config.ffn), shared = units_in(config.shared_ffn);
+  const auto boundary = [&](std::int64_t column) { return std::min(config.shared_ffn, units_in(column) * shared / own * unit); };
+  return {boundary(slice.ffn_begin), boundary(slice.ffn_end)};
+}
+
 LlamaBlock cut(const LlamaBlock& block, const LlamaConfig& config, const LlamaSlice& slice) {
   const LlamaUnits unit = units(config);
   ensure(0 <= slice.kv_begin && slice.kv_begin <= slice.kv_end && slice.kv_end <= config.kv_heads, "a slice of heads out of range");
@@ -34,18 +55,25 @@ LlamaBlock cut(const LlamaBlock& block, const LlamaConfig& config, const LlamaSl
   ensure(slice.ffn_begin % unit.ffn_columns == 0 || slice.ffn_begin == slice.ffn_end, "a slice that begins inside an ffn unit");
   ensure(slice.ffn_end % unit.ffn_columns == 0 || slice.ffn_end == config.ffn || slice.ffn_begin == slice.ffn_end,
          "a slice that ends inside an ffn unit");
-  const std::int64_t q = unit.attention_columns, kv = config.head_size;
-  LlamaBlock part;
-  part.attention_norm = block.attention_norm;
-  part.query = block.query.slice_rows(slice.kv_begin * q, slice.kv_end * q);
-  part.key = block.key.slice_rows(slice.kv_begin * kv, slice.kv_end * kv);
-  part.value = block.value.slice_rows(slice.kv_begin * kv, slice.kv_end * kv);
-  part.attention_output = columns_of(block.attention_output, q, slice.kv_begin * q, slice.kv_end * q);
-  part.ffn_norm = block.ffn_norm;
-  part.gate = block.gate.slice_rows(slice.ffn_begin, slice.ffn_end);
-  part.up = block.up.slice_rows(slice.ffn_begin, slice.ffn_end);
-  part.down = columns_of(block.down, unit.ffn_columns, slice.ffn_begin, slice.ffn_end);
-  return part;
+  LlamaBlock result;
+  result.experts.resize(static_cast<std::size_t>(config.experts));
+  each_part(config, [&](const BlockPart& part, std::int64_t copy) {
+    const Tensor& tensor = member(block, part, copy);
+    Tensor& target = member(result, part, copy);
+    if (const std::int64_t columns = unit_columns(part, config); columns > 0) {
+      const ColumnRange range = range_of(part.columns, config, slice);
+      target = columns_of(tensor, columns, range.begin, range.end);
+    } else if (part.is_vector() && part.columns >= Extent::query) {
+      const ColumnRange range = range_of(part.columns, config, slice);
+      target = Tensor::from_floats({range.end - range.begin}, tensor.floats().subspan(static_cast<std::size_t>(range.begin), static_cast<std::size_t>(range.end - range.begin)));
+    } else if (part.rows >= Extent::query) {
+      const ColumnRange range = range_of(part.rows, config, slice);
+      target = tensor.slice_rows(range.begin, range.end);
+    } else {
+      target = tensor;
+    }
+  });
+  return result;
 }
 
 KvCache::KvCache(const LlamaConfig& config, const LlamaSlice& slice, Type type, std::int64_t positions)
@@ -84,7 +112,7 @@ void KvCache::copy_from(const KvCache& other, std::int64_t count) {
   }
 }
 
-void embed(const LlamaEnds& ends, std::span<const TokenId> tokens, std::span<float> hidden) {
+void embed(const LlamaEnds& ends, const LlamaConfig& config, std::span<const TokenId> tokens, std::span<float> hidden) {
   const auto width = static_cast<std::size_t>(ends.embedding.columns());
   ensure(hidden.size() == tokens.size() * width, "the residual stream has another size than its tokens");
   for (std::size_t i = 0; i < tokens.size(); ++i) {
@@ -92,6 +120,8 @@ void embed(const LlamaEnds& ends, std::span<const TokenId> tokens, std::span<flo
           ends.embedding.rows());
     dequantize(ends.embedding.type(), ends.embedding.row_bytes(tokens[i]), hidden.subspan(i * width, width));
   }
+  if (config.embedding_scale != 1)
+    for (float& value : hidden) value *= config.embedding_scale;
 }
 
 }  // namespace starling::core

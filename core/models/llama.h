@@ -1,5 +1,6 @@
-// The Llama family (Touvron et al. 2023; grouped-query attention, SwiGLU, rotary embeddings): its
-// configuration, its weights, and its forward pass over an abstract Group (the equation: llama_equation.h).
+// Decoders of the Llama kind (Touvron et al. 2023; grouped-query attention, gated feed-forward parts, rotary embeddings)
+// and what other families vary of them: the configuration, the weights, and the forward pass over an abstract Group (the
+// equation: llama_equation.h; the families: families/all.def).
 #pragma once
 
 #include <cstdint>
@@ -9,6 +10,8 @@
 #include <vector>
 
 #include "core/group.h"
+#include "core/models/rope_scaling.h"
+#include "core/ops/rope.h"
 #include "core/pool.h"
 #include "core/tensor.h"
 #include "core/text/vocabulary.h"
@@ -21,13 +24,37 @@ struct LlamaConfig {
   std::int64_t heads = 0;       // query heads
   std::int64_t kv_heads = 0;    // divides heads
   std::int64_t head_size = 0;   // even; heads * head_size may differ from width
-  std::int64_t ffn = 0;         // inner width of the feed-forward part
+  std::int64_t ffn = 0;         // inner width of the feed-forward part, or of each expert
   std::int64_t vocabulary = 0;
   std::int64_t context = 0;     // positions the model was made for
   float norm_epsilon = 1e-5f;
   float rope_base = 10000.0f;
-  std::vector<float> rope_divisors;  // empty, or head_size / 2 divisors of the rotary frequencies (llama3 scaling)
+  std::vector<double> rope_divisors;  // empty, or one divisor of each rotary frequency
   bool tied = false;            // the head is the embedding
+
+  // What families vary; the defaults are Llama's. Files' readers fill it in, nothing else asks for the family.
+  std::string family = "llama";  // a name of families/all.def
+  RopeScaling rope_scaling = {};  // where rope_divisors and rope_magnitude come from, for files to say it again
+  double rope_magnitude = 1;     // of the cosines and sines
+  std::int64_t rotated = 0;      // dimensions of a head that turn; 0: all
+  Pairing pairing = Pairing::interleaved;
+  std::vector<std::int64_t> windows = {};  // empty, or what each layer sees: that many positions, 0 all
+  float window_rope_base = 0;    // base in layers with a window, with neither divisors nor magnitude; 0: as the others
+  float attention_scale = 0;     // of scores; 0: head_size^-1/2
+  float attention_cap = 0;       // soft cap of scores; 0: none
+  float logit_cap = 0;           // soft cap of logits; 0: none
+  float embedding_scale = 1;
+  bool gelu = false;             // the feed-forward part's activation: GELU in its tanh form, not SiLU
+  bool qk_norm = false;          // every head of query and key is normalised before it turns
+  bool post_norms = false;       // what attention and feed-forward part give is normalised before it is added
+  bool qkv_bias = false, output_bias = false, ffn_bias = false;
+  std::int64_t experts = 0;      // 0: one dense feed-forward part
+  std::int64_t experts_used = 0;
+  bool experts_normalised = false;  // the weights of the used experts add up to one
+  std::int64_t shared_ffn = 0;   // inner width of an expert that all rows pass; 0: none
+
+  std::int64_t rotated_dimensions() const { return rotated > 0 ? rotated : head_size; }
+  std::int64_t window(std::int64_t layer) const { return windows.empty() ? 0 : windows[static_cast<std::size_t>(layer)]; }
 
   friend bool operator==(const LlamaConfig&, const LlamaConfig&) = default;
 };
@@ -36,15 +63,30 @@ struct LlamaConfig {
 /// heads, absurdly large).
 void validate(const LlamaConfig& config, const std::string& source);
 
-/// One block's matrices, or a rank's slice of them, out x in. Rotary pairs are interleaved (2p, 2p+1), as in
-/// GGUF "llama" files. A slice may be empty (a rank without attention or feed-forward work).
+/// One gated feed-forward part.
+struct LlamaExpert {
+  Tensor gate, up;  // {ffn, D}
+  Tensor down;      // {D, ffn}
+};
+
+/// One block's tensors, or a rank's slice of them, matrices out x in. Which of them a model has, and their shapes and
+/// names, is said in llama_parts.h. A slice may be empty (a rank without attention or feed-forward work).
 struct LlamaBlock {
   Tensor attention_norm;                // {D}
   Tensor query, key, value;             // {heads * head_size, D}, {kv_heads * head_size, D} twice
   Tensor attention_output;              // {D, heads * head_size}
   Tensor ffn_norm;                      // {D}
-  Tensor gate, up;                      // {ffn, D}
+  Tensor gate, up;                      // {ffn, D}; none where there are experts
   Tensor down;                          // {D, ffn}
+
+  Tensor query_bias = {}, key_bias = {}, value_bias = {}, output_bias = {};
+  Tensor query_norm = {}, key_norm = {};                    // {head_size}, the same for all heads
+  Tensor attention_post_norm = {}, ffn_post_norm = {};      // {D}
+  Tensor gate_bias = {}, up_bias = {}, down_bias = {};
+  Tensor router = {};                                       // {experts, D}
+  std::vector<LlamaExpert> experts = {};
+  LlamaExpert shared = {};                                  // of shared_ffn columns
+  Tensor shared_router = {};                                // {1, D}
 };
 
 /// What only the master holds.
@@ -80,6 +122,13 @@ struct LlamaSlice {
   friend bool operator==(const LlamaSlice&, const LlamaSlice&) = default;
 };
 LlamaSlice whole(const LlamaConfig& config);
+
+/// The columns [begin, end) of the shared expert that belong to a slice: as large a part of its units as the slice has
+/// of the others, so that slices that add up to the whole do so here too.
+struct ColumnRange {
+  std::int64_t begin = 0, end = 0;
+};
+ColumnRange shared_columns(const LlamaConfig& config, const LlamaSlice& slice);
 
 /// The matrices of `block` cut to `slice`: rows of query/key/value/gate/up (shared bytes where whole),
 /// columns of attention_output/down (copied unless whole). A column-cut matrix whose quantisation block does
@@ -143,8 +192,8 @@ struct Segment {
 void forward_blocks(const LlamaShard& shard, std::span<float> hidden, std::span<const Segment> segments,
                     LlamaWorkspace& workspace, Group& group, Pool& pool);
 
-/// hidden[i] = embedding row of tokens[i]. Kind::usage for an id outside the vocabulary.
-void embed(const LlamaEnds& ends, std::span<const TokenId> tokens, std::span<float> hidden);
+/// hidden[i] = embedding row of tokens[i], scaled. Kind::usage for an id outside the vocabulary.
+void embed(const LlamaEnds& ends, const LlamaConfig& config, std::span<const TokenId> tokens, std::span<float> hidden);
 
 /// normed: {rows, D}, rows of the residual stream as the head takes them; may be `hidden` itself.
 void final_norm(const LlamaEnds& ends, const LlamaConfig& config, std::span<const float> hidden, std::span<float> normed,

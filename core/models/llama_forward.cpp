@@ -1,4 +1,4 @@
-// Inference as a backend of the Llama equation, on one rank's slice: values lie in the workspace, the residual stream is
+// Inference as a backend of the equation, on one rank's slice: values lie in the workspace, the residual stream is
 // updated in place, keys and values enter the cache.
 #include <algorithm>
 #include <vector>
@@ -6,7 +6,10 @@
 #include "core/error.h"
 #include "core/models/llama.h"
 #include "core/models/llama_equation.h"
+#include "core/models/llama_workspace.h"
 #include "core/ops/attention.h"
+#include "core/ops/elementwise.h"
+#include "core/ops/geglu.h"
 #include "core/ops/grid.h"
 #include "core/ops/matmul.h"
 #include "core/ops/norm.h"
@@ -16,51 +19,29 @@
 
 namespace starling::core {
 
-struct LlamaWorkspace::Buffers {
-  std::vector<double> frequencies;               // {head_size / 2}
-  std::vector<float> cosine, sine;               // {rows, head_size / 2}
-  std::vector<float> normed;                     // {rows, D}
-  std::vector<float> query, key, value, heads;   // {rows, heads * head_size} of the slice
-  std::vector<float> gate, up;                   // {rows, ffn of the slice}
-  std::vector<double> parts;                     // {rows, D}: this rank's grid sums
-  std::vector<float> total;                      // {rows, D}
-};
-
-LlamaWorkspace::LlamaWorkspace(const LlamaConfig& config, const LlamaSlice& slice, std::int64_t rows_max)
-    : rows_max_(rows_max), buffers_(std::make_unique<Buffers>()) {
-  ensure(rows_max > 0, "a workspace for no rows");
-  const std::int64_t kv = (slice.kv_end - slice.kv_begin) * config.head_size;
-  const auto floats = [&](std::int64_t columns) { return std::vector<float>(static_cast<std::size_t>(rows_max * columns)); };
-  Buffers& b = *buffers_;
-  b.frequencies = rope_frequencies(config.head_size, config.rope_base, config.rope_divisors);
-  b.cosine = b.sine = floats(config.head_size / 2);
-  b.normed = b.total = floats(config.width);
-  b.query = b.heads = floats(kv * (config.heads / config.kv_heads));
-  b.key = b.value = floats(kv);
-  b.gate = b.up = floats(slice.ffn_end - slice.ffn_begin);
-  b.parts.resize(static_cast<std::size_t>(rows_max * config.width));
-}
-
-LlamaWorkspace::~LlamaWorkspace() = default;
-LlamaWorkspace::LlamaWorkspace(LlamaWorkspace&&) noexcept = default;
-
 namespace {
 
 using Buffers = LlamaWorkspace::Buffers;
 using Values = std::span<const float>;
 
-/// A matrix, and where its product goes.
+/// A matrix, a bias (or none), and where their product goes.
 struct Product {
   const Tensor& matrix;
+  const Tensor& bias;
   std::span<float> into;
 };
 
 /// A matrix whose columns are cut: its product is a sum of units of `unit` columns, of which the whole model has `count`.
 struct CutProduct {
   const Tensor& matrix;
+  const Tensor& bias;  // added to the sum over all ranks
   std::int64_t unit, count, layer;
   const char* what;
 };
+
+const Tensor kNone;
+
+Values gain_of(const Tensor& tensor) { return tensor.empty() ? Values{} : tensor.floats(); }
 
 class Inference {
  public:
@@ -76,14 +57,18 @@ class Inference {
     const std::int64_t ffn_units = (config_.ffn + unit.ffn_columns - 1) / unit.ffn_columns;
     const std::int64_t q = heads() * config_.head_size, kv = kv_heads() * config_.head_size, ffn = shard_.slice.ffn_end - shard_.slice.ffn_begin;
     return {.attention_norm = block.attention_norm.floats(),
-            .query = {block.query, take(b_.query, q)},
-            .key = {block.key, take(b_.key, kv)},
-            .value = {block.value, take(b_.value, kv)},
-            .attention_output = {block.attention_output, unit.attention_columns, config_.kv_heads, layer, "attention output"},
+            .query = {block.query, block.query_bias, take(b_.query, q)},
+            .key = {block.key, block.key_bias, take(b_.key, kv)},
+            .value = {block.value, block.value_bias, take(b_.value, kv)},
+            .attention_output = {block.attention_output, block.output_bias, unit.attention_columns, config_.kv_heads, layer, "attention output"},
             .ffn_norm = block.ffn_norm.floats(),
-            .gate = {block.gate, take(b_.gate, ffn)},
-            .up = {block.up, take(b_.up, ffn)},
-            .down = {block.down, unit.ffn_columns, ffn_units, layer, "feed-forward part"}};
+            .gate = {block.gate, block.gate_bias, take(b_.gate, ffn)},
+            .up = {block.up, block.up_bias, take(b_.up, ffn)},
+            .down = {block.down, block.down_bias, unit.ffn_columns, ffn_units, layer, "feed-forward part"},
+            .query_norm = gain_of(block.query_norm),
+            .key_norm = gain_of(block.key_norm),
+            .attention_post_norm = gain_of(block.attention_post_norm),
+            .ffn_post_norm = gain_of(block.ffn_post_norm)};
   }
 
   Values norm(Values x, Values gain) const {
@@ -92,14 +77,27 @@ class Inference {
     return normed;
   }
 
+  std::span<float> head_norm(std::span<float> x, Values gain) const {
+    if (!gain.empty() && !x.empty()) rms_norm(x, static_cast<std::int64_t>(x.size() / gain.size()), gain, config_.norm_epsilon, x, pool_);
+    return x;
+  }
+
+  Values post_norm(std::span<float> x, Values gain) const {
+    if (!gain.empty()) rms_norm(x, rows_, gain, config_.norm_epsilon, x, pool_);
+    return x;
+  }
+
   std::span<float> product(const Product& w, Values x) const {
     matmul(w.matrix, x, rows_, w.into, pool_);
+    if (!w.bias.empty()) add_bias(w.bias.floats(), rows_, w.into);
     return w.into;
   }
 
-  std::span<float> rotary(std::span<float> x) const {
-    const std::int64_t size = config_.head_size;
-    rope(x, rows_, static_cast<std::int64_t>(x.size()) / (rows_ * size), size / 2, b_.cosine, b_.sine);
+  std::span<float> rotary(std::span<float> x, std::int64_t layer) const {
+    const bool windowed = config_.window_rope_base > 0 && config_.window(layer) > 0;
+    const RopeTable& table = windowed ? b_.window_rope : b_.rope;
+    const RopeShape shape{config_.head_size, config_.rotated_dimensions() / 2, config_.pairing};
+    rope(x, rows_, static_cast<std::int64_t>(x.size()) / (rows_ * config_.head_size), shape, table.cosine, table.sine);
     return x;
   }
 
@@ -107,6 +105,7 @@ class Inference {
   Values attention(Values query, Values key, Values value, std::int64_t layer) const {
     if (kv_heads() == 0) return {};
     const auto result = take(b_.heads, heads() * config_.head_size);
+    const AttentionRule rule{config_.attention_scale, config_.attention_cap, config_.window(layer)};
     std::int64_t first = 0;
     for (const Segment& segment : segments_) {
       KvCache& cache = *segment.cache;
@@ -118,14 +117,18 @@ class Inference {
                            .keys = cache.key(layer, 0, 0).data(),
                            .values = cache.value(layer, 0, 0).data()};
       core::attention(rows_of(query, first, segment.rows), segment.rows, heads(), segment.position, view,
-                      rows_of(result, first, segment.rows), pool_);
+                      rows_of(result, first, segment.rows), pool_, rule);
       first += segment.rows;
     }
     return result;
   }
 
   Values gated(std::span<float> gate, Values up) const {
-    if (!gate.empty()) swiglu(gate, up, pool_);
+    if (gate.empty()) return gate;
+    if (config_.gelu)
+      geglu(gate, up, pool_);
+    else
+      swiglu(gate, up, pool_);
     return gate;
   }
 
@@ -133,10 +136,11 @@ class Inference {
   struct Terms {
     std::span<double> parts;
     std::span<float> total;
+    const Tensor& bias;
   };
   /// A rank without columns has zeros.
   Terms partial(const CutProduct& w, Values x) const {
-    Terms terms{{}, take(b_.total, config_.width)};
+    Terms terms{{}, take(b_.total, config_.width), w.bias};
     if (shard_.sum == Sum::fast) {
       std::fill(terms.total.begin(), terms.total.end(), 0.0f);
       if (!x.empty()) matmul(w.matrix, x, rows_, terms.total, pool_);
@@ -151,11 +155,20 @@ class Inference {
     return terms;
   }
 
-  Values all_reduce(const Terms& terms) const {
+  bool has_experts() const { return config_.experts > 0; }
+  Terms mixture(Values x, std::int64_t layer) const {
+    Terms terms{{}, take(b_.total, config_.width), kNone};
+    if (shard_.sum == Sum::exact) terms.parts = take(b_.parts, config_.width);
+    add_experts({shard_, layer, rows_, pool_}, x, b_, terms.parts, terms.total);
+    return terms;
+  }
+
+  std::span<float> all_reduce(const Terms& terms) const {
     if (terms.parts.empty())
       group_.all_reduce(terms.total);
     else
       group_.all_reduce(terms.parts, terms.total);
+    if (!terms.bias.empty()) add_bias(terms.bias.floats(), rows_, terms.total);
     return terms.total;
   }
 
@@ -236,10 +249,12 @@ void forward_blocks(const LlamaShard& shard, std::span<float> hidden, std::span<
   ensure(static_cast<std::int64_t>(hidden.size()) == rows * config.width, "a residual stream of another size");
   ensure(static_cast<std::int64_t>(shard.blocks.size()) == config.layers, "another number of blocks than layers");
   Buffers& b = workspace.buffers();
-  std::size_t at = 0;
-  for (const Segment& segment : segments) {
-    rope_table(b.frequencies, segment.position, segment.rows, std::span(b.cosine).subspan(at), std::span(b.sine).subspan(at));
-    at += static_cast<std::size_t>(segment.rows) * b.frequencies.size();
+  for (RopeTable* table : {&b.rope, &b.window_rope}) {
+    std::size_t at = 0;
+    for (const Segment& segment : segments) {
+      rope_table(table->frequencies, segment.position, segment.rows, std::span(table->cosine).subspan(at), std::span(table->sine).subspan(at), table->magnitude);
+      at += static_cast<std::size_t>(segment.rows) * table->frequencies.size();
+    }
   }
   const Inference inference(shard, rows, segments, b, group, pool);
   llama_blocks(inference, hidden, config.layers);
@@ -251,7 +266,8 @@ void final_norm(const LlamaEnds& ends, const LlamaConfig& config, std::span<cons
 
 void logits(const LlamaEnds& ends, const LlamaConfig& config, std::span<float> hidden, std::span<float> result, Pool& pool) {
   const Head head{config, rows_of(config, hidden), pool};
-  llama_head(head, hidden, ends.output_norm.floats(), Product{ends.output, result});
+  llama_head(head, hidden, ends.output_norm.floats(), Product{ends.output, kNone, result});
+  if (config.logit_cap > 0) soft_cap(config.logit_cap, result, pool);
 }
 
 }  // namespace starling::core

@@ -14,7 +14,7 @@
 #define HWY_TARGET_INCLUDE "core/ops/attention.cpp"
 #include <hwy/foreach_target.h>
 
-#include "core/ops/exp.h"
+#include "core/ops/functions.h"
 #include "core/ops/weights.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -47,9 +47,25 @@ void expand_chunk(Type type, const std::byte* stored, std::size_t row_bytes, std
   }
 }
 
-/// scores[j] = scale * query . key j for the `count` keys of a chunk; the rest of the array is -infinity.
-HWY_INLINE void chunk_scores(const float* query, const float* keys, std::size_t stride, std::size_t count, float scale,
+/// What one row sees of a chunk: positions [begin, end) of it.
+struct Seen {
+  std::size_t begin, end;
+};
+
+HWY_INLINE void cap_scores(float* scores, float cap) {
+  const DF d;
+  for (std::size_t j = 0; j < kChunkPositions; j += kVirtual) {
+    V16 s = load16(scores + j);
+    for (std::size_t i = 0; i < kVectors; ++i)
+      s.part[i] = hn::Mul(tanh_lanes(hn::Div(s.part[i], hn::Set(d, cap))), hn::Set(d, cap));
+    store16(s, scores + j);
+  }
+}
+
+/// scores[j] = scale * query . key j, perhaps capped, for what is seen of a chunk; the rest of the array is -infinity.
+HWY_INLINE void chunk_scores(const float* query, const float* keys, std::size_t stride, const Seen& seen, const AttentionJob& job,
                              float* scores) {
+  const std::size_t count = seen.end;
   for (std::size_t j = 0; j < kChunkPositions; j += 4) {
     V16 sum[4] = {zero16(), zero16(), zero16(), zero16()};
     if (j < count)
@@ -59,8 +75,10 @@ HWY_INLINE void chunk_scores(const float* query, const float* keys, std::size_t 
       }
     store_sums(sum, scores + j);
   }
+  for (std::size_t j = 0; j < kChunkPositions; ++j) scores[j] *= job.scale;
+  if (job.cap > 0) cap_scores(scores, job.cap);
   for (std::size_t j = 0; j < kChunkPositions; ++j)
-    scores[j] = j < count ? scores[j] * scale : -std::numeric_limits<float>::infinity();
+    if (j < seen.begin || j >= seen.end) scores[j] = -std::numeric_limits<float>::infinity();
 }
 
 /// Replaces scores by exp(score - largest); returns their sum.
@@ -78,13 +96,13 @@ HWY_INLINE float chunk_weights(float* scores, float largest) {
 }
 
 /// total = total * decay + sum of weight j times value j, in order of j.
-HWY_INLINE void add_values(const float* weights, const float* values, std::size_t stride, std::size_t count, float decay,
+HWY_INLINE void add_values(const float* weights, const float* values, std::size_t stride, const Seen& seen, float decay,
                            float* total) {
   const DF d;
   for (std::size_t k = 0; k < stride; k += kVirtual) {
     V16 sum = load16(total + k);
     for (std::size_t i = 0; i < kVectors; ++i) sum.part[i] = hn::Mul(sum.part[i], hn::Set(d, decay));
-    for (std::size_t j = 0; j < count; ++j) {
+    for (std::size_t j = seen.begin; j < seen.end; ++j) {
       V16 w;
       for (std::size_t i = 0; i < kVectors; ++i) w.part[i] = hn::Set(d, weights[j]);
       add_product(sum, w, load16(values + j * stride + k));
@@ -93,17 +111,17 @@ HWY_INLINE void add_values(const float* weights, const float* values, std::size_
   }
 }
 
-/// One chunk for one row that sees `count` of its positions.
-void visit_chunk(RunningRow& row, const float* keys, const float* values, std::size_t stride, std::size_t count, float scale) {
+/// One chunk for one row, which sees some of its positions.
+void visit_chunk(RunningRow& row, const float* keys, const float* values, std::size_t stride, const Seen& seen, const AttentionJob& job) {
   alignas(64) float scores[kChunkPositions];
-  chunk_scores(row.query, keys, stride, count, scale, scores);
+  chunk_scores(row.query, keys, stride, seen, job, scores);
   float largest = row.largest;
-  for (std::size_t j = 0; j < count; ++j) largest = std::max(largest, scores[j]);
+  for (std::size_t j = seen.begin; j < seen.end; ++j) largest = std::max(largest, scores[j]);
   const float decay = row.sum == 0 ? 0.0f : hn::GetLane(exp_lanes(hn::Set(DF(), row.largest - largest)));
   const float sum = chunk_weights(scores, largest);
   row.sum = row.sum * decay + sum;
   row.largest = largest;
-  add_values(scores, values, stride, count, decay, row.total);
+  add_values(scores, values, stride, seen, decay, row.total);
 }
 
 void attention_task(const AttentionJob& job, std::int64_t head, std::int64_t first, std::int64_t rows) {
@@ -113,7 +131,6 @@ void attention_task(const AttentionJob& job, std::int64_t head, std::int64_t fir
   const TypeInfo& stored = info(cache.type);
   const std::size_t row_bytes = size / static_cast<std::size_t>(stored.block_length) * static_cast<std::size_t>(stored.block_bytes);
   const auto head_offset = static_cast<std::size_t>(head / (job.heads / cache.kv_heads) * cache.positions) * row_bytes;
-  const float scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(size)));
 
   RunningRow state[kTaskRows];
   alignas(64) float scratch[2][kChunkPositions * kStrideMax];
@@ -124,7 +141,12 @@ void attention_task(const AttentionJob& job, std::int64_t head, std::int64_t fir
     std::copy_n(job.query + offset(r), size, state[r].query);
   }
   const auto visible = static_cast<std::size_t>(job.position + first + rows);  // to the last row
-  for (std::size_t begin = 0; begin < visible; begin += kChunkPositions) {
+  // The first position that `row` sees. Chunks begin at fixed positions whatever it is.
+  const auto lowest = [&](std::int64_t row) {
+    const std::int64_t last = job.position + first + row;
+    return static_cast<std::size_t>(job.window > 0 ? std::max<std::int64_t>(0, last + 1 - job.window) : 0);
+  };
+  for (std::size_t begin = lowest(0) / kChunkPositions * kChunkPositions; begin < visible; begin += kChunkPositions) {
     const std::size_t count = std::min(kChunkPositions, visible - begin);
     const float* chunk[2];
     for (const int part : {0, 1}) {
@@ -136,8 +158,8 @@ void attention_task(const AttentionJob& job, std::int64_t head, std::int64_t fir
         expand_chunk(cache.type, in, row_bytes, count, size, scratch[part], stride);
     }
     for (std::int64_t r = 0; r < rows; ++r) {
-      const auto seen = static_cast<std::size_t>(job.position + first + r + 1);
-      if (seen > begin) visit_chunk(state[r], chunk[0], chunk[1], stride, std::min(count, seen - begin), scale);
+      const std::size_t from = std::max(lowest(r), begin), to = std::min(begin + count, static_cast<std::size_t>(job.position + first + r + 1));
+      if (from < to) visit_chunk(state[r], chunk[0], chunk[1], stride, {from - begin, to - begin}, job);
     }
   }
   for (std::int64_t r = 0; r < rows; ++r)
@@ -153,14 +175,15 @@ namespace starling::core {
 HWY_EXPORT(attention_task);
 
 void attention(std::span<const float> query, std::int64_t rows, std::int64_t heads, std::int64_t position,
-               const CacheView& cache, std::span<float> out, Pool& pool) {
+               const CacheView& cache, std::span<float> out, Pool& pool, const AttentionRule& rule) {
   ensure(static_cast<std::int64_t>(query.size()) == rows * heads * cache.head_size && out.size() == query.size(),
          "sizes of an attention disagree");
   ensure(cache.type == Type::f32 || cache.type == Type::f16 || cache.type == Type::bf16 || cache.type == Type::q8_0,
          "attention over a cache of an unknown type");
   ensure(cache.head_size <= kHeadSizeMax && cache.kv_heads > 0 && heads % cache.kv_heads == 0, "an impossible attention");
   ensure(position >= 0 && rows <= cache.positions - position, "attention beyond the cache");
-  const AttentionJob job{cache, query.data(), out.data(), rows, heads, position};
+  const float scale = rule.scale > 0 ? rule.scale : static_cast<float>(1.0 / std::sqrt(static_cast<double>(cache.head_size)));
+  const AttentionJob job{cache, query.data(), out.data(), rows, heads, position, scale, rule.cap, rule.window};
   const std::int64_t row_tasks = (rows + kTaskRows - 1) / kTaskRows;
   const auto body = [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t task = begin; task < end; ++task) {

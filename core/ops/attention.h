@@ -24,10 +24,17 @@ struct CacheView {
   const std::byte* values = nullptr;
 };
 
+/// How scores become weights; the defaults are those of Vaswani et al.
+struct AttentionRule {
+  float scale = 0;          // of the scores; 0: 1 / sqrt(head_size)
+  float cap = 0;            // above 0: a scaled score s becomes cap * tanh(s / cap) (Gemma 2)
+  std::int64_t window = 0;  // above 0: a row sees the last `window` positions, its own among them
+};
+
 /// query, out: {rows, heads, head_size} for positions [position, position + rows), whose keys and values are
-/// in the cache already. heads is a multiple of kv_heads; consecutive query heads share a kv head. Scores are
-/// divided by sqrt(head_size).
+/// in the cache already. heads is a multiple of kv_heads; consecutive query heads share a kv head. A window
+/// or its lack changes nothing for rows that see as much either way.
 void attention(std::span<const float> query, std::int64_t rows, std::int64_t heads, std::int64_t position,
-               const CacheView& cache, std::span<float> out, Pool& pool);
+               const CacheView& cache, std::span<float> out, Pool& pool, const AttentionRule& rule = {});
 
 }  // namespace starling::core

@@ -15,6 +15,8 @@ struct AttentionJob {
   const float* query;
   float* out;
   std::int64_t rows, heads, position;
+  float scale, cap;      // as in AttentionRule, the scale resolved
+  std::int64_t window;
 };
 
 }  // namespace starling::core

@@ -55,43 +55,47 @@ SineCosine sine_cosine(double angle) {
 
 }  // namespace
 
-std::vector<double> rope_frequencies(std::int64_t head_size, float base, std::span<const float> divisors) {
-  const std::int64_t pairs = head_size / 2;
+std::vector<double> rope_frequencies(std::int64_t dimensions, float base, std::span<const double> divisors) {
+  const std::int64_t pairs = dimensions / 2;
   ensure(divisors.empty() || static_cast<std::int64_t>(divisors.size()) == pairs, "one rotary divisor a pair");
   const double log_base = logarithm(base);
   std::vector<double> frequencies(static_cast<std::size_t>(pairs));
   for (std::size_t p = 0; p < frequencies.size(); ++p) {
-    const double exponent = -2.0 * static_cast<double>(p) / static_cast<double>(head_size);
+    const double exponent = -2.0 * static_cast<double>(p) / static_cast<double>(dimensions);
     frequencies[p] = exponential(exponent * log_base);
-    if (!divisors.empty()) frequencies[p] /= static_cast<double>(divisors[p]);
+    if (!divisors.empty()) frequencies[p] /= divisors[p];
   }
   return frequencies;
 }
 
 void rope_table(std::span<const double> frequencies, std::int64_t first, std::int64_t rows, std::span<float> cosine,
-                std::span<float> sine) {
+                std::span<float> sine, double magnitude) {
   const std::size_t pairs = frequencies.size(), count = pairs * static_cast<std::size_t>(rows);
   ensure(cosine.size() >= count && sine.size() >= count, "the rotary table has no room");
   for (std::size_t i = 0; i < count; ++i) {
     const auto position = static_cast<double>(first + static_cast<std::int64_t>(i / pairs));
     const SineCosine turn = sine_cosine(position * frequencies[i % pairs]);
-    cosine[i] = static_cast<float>(turn.cosine);
-    sine[i] = static_cast<float>(turn.sine);
+    cosine[i] = static_cast<float>(turn.cosine * magnitude);
+    sine[i] = static_cast<float>(turn.sine * magnitude);
   }
 }
 
-void rope(std::span<float> x, std::int64_t rows, std::int64_t heads, std::int64_t pairs, std::span<const float> cosine,
+void rope(std::span<float> x, std::int64_t rows, std::int64_t heads, const RopeShape& shape, std::span<const float> cosine,
           std::span<const float> sine) {
-  ensure(static_cast<std::int64_t>(x.size()) == rows * heads * pairs * 2, "sizes of a rotation disagree");
-  float* v = x.data();
+  ensure(static_cast<std::int64_t>(x.size()) == rows * heads * shape.head_size && 2 * shape.pairs <= shape.head_size, "sizes of a rotation disagree");
+  // The first value of pair p is at p * step, the second `apart` behind it.
+  const bool halves = shape.pairing == Pairing::halves;
+  const std::int64_t step = halves ? 1 : 2, apart = halves ? shape.pairs : 1;
+  float* head_values = x.data();
   for (std::int64_t row = 0; row < rows; ++row) {
-    const float* c = cosine.data() + row * pairs;
-    const float* s = sine.data() + row * pairs;
-    for (std::int64_t head = 0; head < heads; ++head)
-      for (std::int64_t p = 0; p < pairs; ++p, v += 2) {
-        const float a = v[0], b = v[1];
+    const float* c = cosine.data() + row * shape.pairs;
+    const float* s = sine.data() + row * shape.pairs;
+    for (std::int64_t head = 0; head < heads; ++head, head_values += shape.head_size)
+      for (std::int64_t p = 0; p < shape.pairs; ++p) {
+        float* v = head_values + p * step;
+        const float a = v[0], b = v[apart];
         v[0] = a * c[p] - b * s[p];
-        v[1] = a * s[p] + b * c[p];
+        v[apart] = a * s[p] + b * c[p];
       }
   }
 }

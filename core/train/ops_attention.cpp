@@ -150,7 +150,7 @@ Var rotary(Tape& t, Var x, std::int64_t head_size, float base) {
   std::copy(t.value(x).begin(), t.value(x).end(), t.value(y).begin());
   const std::size_t sequence = static_cast<std::size_t>(length * heads * head_size);
   for (std::int64_t b = 0; b < batch; ++b)
-    rope(t.value(y).subspan(static_cast<std::size_t>(b) * sequence, sequence), length, heads, pairs, {cosine, entries}, {sine, entries});
+    rope(t.value(y).subspan(static_cast<std::size_t>(b) * sequence, sequence), length, heads, {head_size, pairs}, {cosine, entries}, {sine, entries});
   if (t.wants(y))
     t.on_backward([=](Tape& tape) {
       const float* dy = tape.gradient(y).data();

@@ -43,7 +43,7 @@ class Batch {
     }
     const auto width = static_cast<std::size_t>(runner_.model.config.width);
     std::vector<float> hidden(tokens.size() * width);
-    embed(runner_.model.ends, tokens, hidden);
+    embed(runner_.model.ends, runner_.model.config, tokens, hidden);
     forward_blocks({runner_.model.config, runner_.slice, runner_.blocks}, hidden, segments, runner_.workspace, group, runner_.pool);
     auto row = hidden.begin();
     for (std::size_t i = 0; i < order.size(); ++i) {

@@ -18,17 +18,6 @@ using namespace starling::tests;
 
 namespace {
 
-/// llama3's rule for rotary divisors: factor 8, frequencies 1 and 4, original context 8192.
-std::vector<float> llama3_divisors(std::int64_t head_size, double base) {
-  std::vector<float> divisors;
-  for (std::int64_t p = 0; p < head_size / 2; ++p) {
-    const double wavelength = 2 * 3.14159265358979323846 * std::pow(base, 2.0 * static_cast<double>(p) / static_cast<double>(head_size));
-    const double smooth = (8192 / wavelength - 1) / (4 - 1);
-    divisors.push_back(wavelength < 8192.0 / 4 ? 1.0f : wavelength > 8192.0 ? 8.0f : static_cast<float>(1 / ((1 - smooth) / 8 + smooth)));
-  }
-  return divisors;
-}
-
 std::vector<float> last_logits(const LlamaModel& m, std::span<const float> hidden) {
   Pool pool(1);
   const auto width = static_cast<std::size_t>(m.config.width);
@@ -67,7 +56,7 @@ TEST_CASE("planted models give the published logits") {
   CHECK(planted_tensor("output_norm.weight", {2}).floats()[1] == doctest::Approx(1.241243124));
   Golden cases[] = {{planted_config(16, 5e5f), 47, {-0.12953f, -0.16727f, 0.27541f, -0.28479f}, 12.55114},
                     {planted_config(32, 1e6f), 2, {0.14953f, -0.13145f, 2.83285f, 0.47399f}, 8.68266}};
-  cases[0].config.rope_divisors = llama3_divisors(16, 5e5);
+  cases[0].config.rope_divisors = llama3_divisors(16, 5e5, 8, 1, 4, 8192);
   for (const Golden& golden : cases) {
     const LlamaModel m = planted_llama(golden.config);
     Runner runner(m, whole(m.config), Type::f32, 12);
@@ -164,7 +153,7 @@ TEST_CASE("token ids outside the vocabulary and caches that cannot be are refuse
   std::vector<float> hidden(64);
   for (const TokenId id : {-1, 48}) {
     const TokenId tokens[] = {id};
-    CHECK_THROWS_WITH_AS(embed(m.ends, tokens, hidden), doctest::Contains("outside the vocabulary of 48"), Error);
+    CHECK_THROWS_WITH_AS(embed(m.ends, m.config, tokens, hidden), doctest::Contains("outside the vocabulary of 48"), Error);
   }
   CHECK_THROWS_WITH_AS(KvCache(m.config, whole(m.config), Type::q8_0, 4), doctest::Contains("multiple of 32 values, not 16"), Error);
   CHECK_THROWS_AS(KvCache(m.config, whole(m.config), Type::q4_0, 4), Error);

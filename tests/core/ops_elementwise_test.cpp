@@ -99,8 +99,8 @@ TEST_CASE("rotary frequencies equal the published values and pow()") {
 }
 
 TEST_CASE("rotary sines and cosines are the rounded true ones up to position 100000, and divisors divide the angle") {
-  const std::vector<float> divisors = {1, 1, 2.5f, 8};
-  for (const auto& d : {std::vector<float>{}, divisors}) {
+  const std::vector<double> divisors = {1, 1, 2.5, 8};
+  for (const auto& d : {std::vector<double>{}, divisors}) {
     const auto f = rope_frequencies(8, 10000.0f, d);
     for (const std::int64_t first : {0, 1000, 99990}) {
       std::vector<float> cosine(10 * f.size()), sine(cosine.size());
@@ -126,11 +126,31 @@ TEST_CASE("a rotation turns interleaved pairs of every head of a row by that row
   for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i + 1);
   const std::vector<float> before = x;
   const std::vector<float> cosine = {1, 0.6f, 0, -1}, sine = {0, 0.8f, 1, 0};  // two rows of two pairs
-  rope(x, 2, 3, 2, cosine, sine);
+  rope(x, 2, 3, {4, 2}, cosine, sine);
   for (std::size_t i = 0; i < x.size(); i += 2) {
     const std::size_t row = i / 12, pair = i / 2 % 2;
     const float c = cosine[row * 2 + pair], s = sine[row * 2 + pair];
     CHECK(x[i] == before[i] * c - before[i + 1] * s);
     CHECK(x[i + 1] == before[i] * s + before[i + 1] * c);
+  }
+}
+
+TEST_CASE("rotating halves gives the bits of rotating interleaved pairs whose values lie otherwise, the rest of a head stays") {
+  constexpr std::int64_t kRows = 3, kHeads = 2, kSize = 10, kPairs = 4;
+  std::vector<float> cosine(kRows * kPairs), sine(cosine.size());
+  rope_table(rope_frequencies(2 * kPairs, 10000.0f, {}), 1000, kRows, cosine, sine);
+  std::vector<float> halves(kRows * kHeads * kSize), interleaved(halves.size());
+  for (std::size_t i = 0; i < halves.size(); ++i) halves[i] = static_cast<float>(i * 37 % 101) / 64 - 0.7f;
+  const auto place = [](std::size_t i) {  // of value i of the halves among interleaved ones
+    const std::size_t within = i % kSize;
+    return within >= 2 * kPairs ? i : i - within + within % kPairs * 2 + within / kPairs;
+  };
+  for (std::size_t i = 0; i < halves.size(); ++i) interleaved[place(i)] = halves[i];
+  const std::vector<float> before = halves;
+  rope(halves, kRows, kHeads, {kSize, kPairs, Pairing::halves}, cosine, sine);
+  rope(interleaved, kRows, kHeads, {kSize, kPairs, Pairing::interleaved}, cosine, sine);
+  for (std::size_t i = 0; i < halves.size(); ++i) {
+    CHECK(halves[i] == interleaved[place(i)]);
+    if (i % kSize >= 2 * kPairs) CHECK(halves[i] == before[i]);
   }
 }

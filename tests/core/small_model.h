@@ -89,8 +89,12 @@ inline core::LlamaModel small_model(core::LlamaConfig config) {
   model.ends.output_norm = planted({config.width});
   model.ends.output = config.tied ? model.ends.embedding : planted({config.vocabulary, config.width});
   model.blocks.resize(static_cast<std::size_t>(config.layers));
-  for (core::LlamaBlock& block : model.blocks)
-    for (const core::BlockTensor& t : core::block_tensors()) block.*t.member = planted(core::block_shape(config, t));
+  for (core::LlamaBlock& block : model.blocks) {
+    block.experts.resize(static_cast<std::size_t>(config.experts));
+    core::each_part(config, [&](const core::BlockPart& part, std::int64_t copy) {
+      core::member(block, part, copy) = planted(core::part_shape(part, config, core::whole(config)));
+    });
+  }
   return model;
 }
 
@@ -103,10 +107,12 @@ inline bool same_numbers(const core::LlamaModel& a, const core::LlamaModel& b) {
   if (!same_numbers(a.ends.embedding, b.ends.embedding) || !same_numbers(a.ends.output_norm, b.ends.output_norm) ||
       !same_numbers(a.ends.output, b.ends.output) || a.blocks.size() != b.blocks.size())
     return false;
+  bool same = true;
   for (std::size_t i = 0; i < a.blocks.size(); ++i)
-    for (const core::BlockTensor& t : core::block_tensors())
-      if (!same_numbers(a.blocks[i].*t.member, b.blocks[i].*t.member)) return false;
-  return true;
+    core::each_part(a.config, [&](const core::BlockPart& part, std::int64_t copy) {
+      same = same && same_numbers(core::member(a.blocks[i], part, copy), core::member(b.blocks[i], part, copy));
+    });
+  return same;
 }
 
 }  // namespace starling::tests

@@ -182,6 +182,23 @@ def make_hugging_face():
         "linear.json": {"rope_scaling": {"type": "linear", "factor": 2.0}, "tie_word_embeddings": True},
         "mistral.json": {"architectures": ["MistralForCausalLM"], "sliding_window": 32, "attention_bias": False,
                          "rope_parameters": {"rope_type": "default", "rope_theta": 1e6}, "rope_theta": None},
+        "gemma3.json": {"architectures": ["Gemma3ForCausalLM"], "head_dim": 32, "sliding_window": 16, "sliding_window_pattern": 2,
+                        "hidden_act": None, "hidden_activation": "gelu_pytorch_tanh", "query_pre_attn_scalar": 32,
+                        "rope_local_base_freq": 10000.0, "rope_scaling": {"rope_type": "linear", "factor": 8.0}},
+        "gemma2_layers.json": {"architectures": ["Gemma2ForCausalLM"], "sliding_window": 16, "hidden_act": "gelu_pytorch_tanh",
+                               "layer_types": ["full_attention", "sliding_attention"], "attn_logit_softcapping": 50.0},
+        "qwen2moe.json": {"architectures": ["Qwen2MoeForCausalLM"], "num_experts": 4, "num_experts_per_tok": 2,
+                          "moe_intermediate_size": 48, "shared_expert_intermediate_size": 80, "norm_topk_prob": False},
+        "qwen2_window.json": {"architectures": ["Qwen2ForCausalLM"], "sliding_window": 16, "use_sliding_window": True,
+                              "max_window_layers": 1, "rope_scaling": {"type": "yarn", "factor": 4.0,
+                                                                       "original_max_position_embeddings": 64}},
+        "phi3.json": {"architectures": ["Phi3ForCausalLM"], "partial_rotary_factor": 0.75, "original_max_position_embeddings": 64,
+                      "rope_scaling": {"type": "longrope", "short_factor": [1.0] * 6, "long_factor": [2.0] * 6}},
+        "gemma3_nested.json": {"architectures": ["Gemma3ForConditionalGeneration"],
+                                "text_config": {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2,
+                                                "num_attention_heads": 4, "vocab_size": 48, "max_position_embeddings": 128,
+                                                "rope_parameters": {"full_attention": {"rope_type": "default", "rope_theta": 1e6},
+                                                                    "sliding_attention": {"rope_theta": 1e4}}}},
     }.items():
         put("config_json", name, json.dumps({**base, **change}).encode())
 

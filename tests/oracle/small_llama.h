@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "core/models/llama.h"
+#include "core/models/llama_parts.h"
 #include "tests/oracle/random.h"
 
 namespace starling::tests {
@@ -37,19 +37,18 @@ core::LlamaModel build_llama(const core::LlamaConfig& c, const Make& make) {
   m.config = c;
   m.ends.embedding = make("token_embd.weight", core::Shape{c.vocabulary, c.width});
   m.ends.output_norm = make("output_norm.weight", core::Shape{c.width});
-  m.ends.output = make("output.weight", core::Shape{c.vocabulary, c.width});
+  m.ends.output = c.tied ? m.ends.embedding : make("output.weight", core::Shape{c.vocabulary, c.width});
   for (std::int64_t layer = 0; layer < c.layers; ++layer) {
-    const auto name = [&](const char* part) { return "blk." + std::to_string(layer) + "." + part + ".weight"; };
-    const std::int64_t q = c.heads * c.head_size, kv = c.kv_heads * c.head_size;
-    m.blocks.push_back({.attention_norm = make(name("attn_norm"), core::Shape{c.width}),
-                        .query = make(name("attn_q"), core::Shape{q, c.width}),
-                        .key = make(name("attn_k"), core::Shape{kv, c.width}),
-                        .value = make(name("attn_v"), core::Shape{kv, c.width}),
-                        .attention_output = make(name("attn_output"), core::Shape{c.width, q}),
-                        .ffn_norm = make(name("ffn_norm"), core::Shape{c.width}),
-                        .gate = make(name("ffn_gate"), core::Shape{c.ffn, c.width}),
-                        .up = make(name("ffn_up"), core::Shape{c.ffn, c.width}),
-                        .down = make(name("ffn_down"), core::Shape{c.width, c.ffn})});
+    core::LlamaBlock block;
+    block.experts.resize(static_cast<std::size_t>(c.experts));
+    core::each_part(c, [&](const core::BlockPart& part, std::int64_t copy) {
+      const std::string name = "blk." + std::to_string(layer) + "." + part.gguf;
+      const core::Shape shape = core::part_shape(part, c, core::whole(c));
+      // Those of experts are slices of one tensor.
+      core::member(block, part, copy) =
+          part.of_experts ? make(name, core::Shape{c.experts * shape[0], shape[1]}).slice_rows(copy * shape[0], (copy + 1) * shape[0]) : make(name, shape);
+    });
+    m.blocks.push_back(std::move(block));
   }
   return m;
 }
@@ -61,7 +60,8 @@ inline core::LlamaModel random_llama(const core::LlamaConfig& c, core::Type type
   return build_llama(c, [&](const std::string& name, const core::Shape& shape) {
     ++seed;
     if (shape.size() == 1) return random_tensor(core::Type::f32, shape, seed, 1.5f);
-    const bool fits = name.starts_with("blk") && shape.back() % core::info(type).block_length == 0;
+    const bool router = name.find("_inp") != std::string::npos;
+    const bool fits = name.starts_with("blk") && !router && shape.back() % core::info(type).block_length == 0;
     return random_tensor(fits ? type : core::Type::f32, shape, seed, 0.4f);
   });
 }
@@ -90,7 +90,7 @@ struct Runner {
   /// The residual stream of `tokens` at `position` after all blocks.
   std::vector<float> forward(std::span<const core::TokenId> tokens, std::int64_t position, core::Group& group) {
     std::vector<float> hidden(tokens.size() * static_cast<std::size_t>(model.config.width));
-    core::embed(model.ends, tokens, hidden);
+    core::embed(model.ends, model.config, tokens, hidden);
     const core::Segment segment{&cache, position, static_cast<std::int64_t>(tokens.size())};
     core::forward_blocks({model.config, slice, blocks, sum}, hidden, {&segment, 1}, workspace, group, pool);
     return hidden;

@@ -242,7 +242,7 @@ TEST_CASE("an embedding is the mean of the normed rows, of length one, and does 
   std::vector<core::LlamaBlock> blocks;
   for (const auto& block : model.blocks) blocks.push_back(core::cut(block, model.config, core::whole(model.config)));
   std::vector<float> hidden(37 * 64);
-  core::embed(model.ends, tokens, hidden);
+  core::embed(model.ends, model.config, tokens, hidden);
   const core::Segment segment{&cache, 0, 37};
   core::forward_blocks({model.config, core::whole(model.config), blocks}, hidden, {&segment, 1}, workspace, alone, pool);
   core::final_norm(model.ends, model.config, hidden, hidden, pool);

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-#include "core/models/llama.h"
+#include "core/models/llama_parts.h"
 #include "core/quant/blocks.h"
 
 namespace starling::tests {
@@ -41,15 +41,12 @@ inline core::LlamaModel random_llama(const core::LlamaConfig& c, core::Type type
   model.ends = {matrix(c.vocabulary, c.width), norm(c.width), matrix(c.vocabulary, c.width)};
   for (std::int64_t layer = 0; layer < c.layers; ++layer) {
     core::LlamaBlock b;
-    b.attention_norm = norm(c.width);
-    b.query = matrix(c.heads * c.head_size, c.width);
-    b.key = matrix(c.kv_heads * c.head_size, c.width);
-    b.value = matrix(c.kv_heads * c.head_size, c.width);
-    b.attention_output = matrix(c.width, c.heads * c.head_size);
-    b.ffn_norm = norm(c.width);
-    b.gate = matrix(c.ffn, c.width);
-    b.up = matrix(c.ffn, c.width);
-    b.down = matrix(c.width, c.ffn);
+    b.experts.resize(static_cast<std::size_t>(c.experts));
+    core::each_part(c, [&](const core::BlockPart& part, std::int64_t copy) {
+      const core::Shape shape = core::part_shape(part, c, core::whole(c));
+      const bool plain = part.kind != core::BlockPart::Kind::matrix;
+      core::member(b, part, copy) = part.is_vector() ? norm(shape[0]) : plain ? core::to_float(matrix(shape[0], shape[1])) : matrix(shape[0], shape[1]);
+    });
     model.blocks.push_back(std::move(b));
   }
   return model;

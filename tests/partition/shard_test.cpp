@@ -117,6 +117,35 @@ class Recorder final : public comm::Transport {
 
 }  // namespace
 
+TEST_CASE("models that vary what families vary give the bits of the single process, too, and travel slice by slice") {
+  core::LlamaConfig biased = small_config(), windowed = small_config(), experts = small_config(), stretched = small_config();
+  biased.qkv_bias = biased.output_bias = biased.ffn_bias = true;
+  biased.pairing = core::Pairing::halves;
+  windowed.windows = {5, 5, 0};
+  windowed.window_rope_base = 500, windowed.rope_magnitude = 1.125, windowed.rope_divisors.assign(8, 2.5);
+  windowed.attention_cap = 20, windowed.logit_cap = 15, windowed.attention_scale = 0.3f, windowed.embedding_scale = 8;
+  windowed.gelu = windowed.qk_norm = windowed.post_norms = true;
+  experts.experts = 5, experts.experts_used = 2, experts.shared_ffn = 112, experts.experts_normalised = true;
+  // Beyond the original context of 16, which the plan's 48 positions are, another list divides.
+  stretched.rotated = 12;
+  stretched.rope_scaling = {.rule = core::RopeScaling::Rule::longrope, .original_context = 16};
+  for (int p = 0; p < 6; ++p) stretched.rope_scaling.short_divisors.push_back(1 + 0.3 * p), stretched.rope_scaling.long_divisors.push_back(3 + p);
+  core::scale_rope(stretched, 16, "test");
+  for (const core::LlamaConfig& config : {biased, windowed, experts, stretched})
+    for (const core::Type type : {core::Type::f32, core::Type::q8_0}) {
+      const core::LlamaModel model = tests::random_llama(config, type, 11);
+      const std::vector<float> expected = run_single(model);
+      for (const char* shares : {"3:2:1", "1:0:1"}) {
+        auto transports = comm::inproc_group(3);
+        CHECK(same_bits(run_on(transports, model, options_for(model, shares, 3)), expected));
+      }
+    }
+  const core::LlamaModel model = tests::random_llama(stretched, core::Type::f32, 11);
+  core::LlamaModel twin = model;
+  twin.config.rope_scaling = {};
+  CHECK_FALSE(same_bits(run_single(model), run_single(twin)));
+}
+
 TEST_CASE("any ranks, shares and algorithm give the bits of the single process") {
   for (const core::Type type : {core::Type::f32, core::Type::q8_0}) {
     const core::LlamaModel model = tests::random_llama(small_config(), type, 7);
@@ -173,10 +202,10 @@ TEST_CASE("workers receive exactly the planned slices of the blocks") {
     std::vector<std::byte> planned;
     for (const core::LlamaBlock& block : model.blocks) {
       const core::LlamaBlock cut = core::cut(block, model.config, options.plan.ranks[static_cast<std::size_t>(rank)].slice);
-      for (std::uint16_t r = 0; r < partition::kRoles; ++r) {
-        const core::Bytes bytes = partition::member(cut, static_cast<partition::Role>(r)).bytes();
+      core::each_part(model.config, [&](const core::BlockPart& part, std::int64_t copy) {
+        const core::Bytes bytes = core::member(cut, part, copy).bytes();
         planned.insert(planned.end(), bytes.begin(), bytes.end());
-      }
+      });
     }
     CHECK(data == planned);
   }

@@ -28,7 +28,9 @@ class Taped {
   }
   Var norm(Var x, Var gain) const { return rms_norm(t_, x, gain, config_.norm_epsilon); }
   Var product(Var w, Var x) const { return dense(t_, x, w); }
-  Var rotary(Var x) const { return core::rotary(t_, sequences(x), config_.head_size, config_.rope_base); }
+  Var head_norm(Var x, Var) const { return x; }
+  Var post_norm(Var x, Var) const { return x; }
+  Var rotary(Var x, std::int64_t) const { return core::rotary(t_, sequences(x), config_.head_size, config_.rope_base); }
   Var attention(Var query, Var key, Var value, std::int64_t) const {
     const Var y = core::attention(t_, query, key, sequences(value), config_.heads, config_.kv_heads, true);
     return reshape(t_, y, {batch_ * length_, t_.shape(y)[2]});
@@ -79,11 +81,12 @@ class Llama final : public TrainableModel {
     embedding_ = matrix(names.embedding, {config_.vocabulary, config_.width}, kDeviation);
     for (std::int64_t layer = 0; layer < config_.layers; ++layer) {
       const auto add = [&](Tensor LlamaBlock::*member) {
-        for (const BlockTensor& t : block_tensors()) {
-          if (t.member != member) continue;
-          if (t.role == BlockTensor::Role::norm) return norm(names.block(layer, t), block_shape(config_, t));
+        for (const BlockPart& part : block_parts()) {
+          if (part.own != member) continue;
+          const Shape shape = part_shape(part, config_, whole(config_));
+          if (part.is_vector()) return norm(names.block(layer, part), shape);
           const bool last = member == &LlamaBlock::attention_output || member == &LlamaBlock::down;
-          return matrix(names.block(layer, t), block_shape(config_, t), last ? into_stream : kDeviation);
+          return matrix(names.block(layer, part), shape, last ? into_stream : kDeviation);
         }
         fail(Kind::internal, "a block's tensor without a name");
       };
