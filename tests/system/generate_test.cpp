@@ -112,7 +112,7 @@ TEST_CASE("bad usage ends with status 2 and a sentence that names what is wrong"
   expect(base + "--prompt a --system b", "belong to --chat");
   expect(base + "--prompt-ids 1 --chat", "--chat needs a text");
   expect(base + "--prompt a --chat --template vicuna", "known are llama-2");
-  expect(base + "--prompt a --chat", "--template NAME chooses one of llama-2", 1);
+  expect(base + "--prompt a --chat", "--template NAME chooses one of llama-2");
   expect(base + "--prompt-ids 99999", "99999");
   expect(base + "--prompt a --shares 1:1", "--shares");
   expect(base + "--prompt a --nodes local:2 --shares 1:x", "--shares");
