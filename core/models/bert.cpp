@@ -84,10 +84,11 @@ class Encoder {
     const std::vector<float> query = product(x, block.query), keys = by_head(product(x, block.key)), values = by_head(product(x, block.value));
     const CacheView view{.type = Type::f32, .kv_heads = config_.heads, .positions = rows_, .head_size = config_.width / config_.heads,
                          .keys = std::as_bytes(std::span(keys)).data(), .values = std::as_bytes(std::span(values)).data()};
+    const AttentionPart last{view, rows_ - 1, 1};
     std::vector<float> result(query.size());
     const auto width = static_cast<std::size_t>(config_.width);
     for (std::size_t at = 0; at < query.size(); at += width)
-      attention(std::span(query).subspan(at, width), 1, config_.heads, rows_ - 1, view, std::span(result).subspan(at, width), pool_);
+      attention(std::span(query).subspan(at, width), config_.heads, {&last, 1}, std::span(result).subspan(at, width), pool_);
     return result;
   }
 
