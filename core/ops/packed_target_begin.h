@@ -3,6 +3,7 @@
 // Included once per source file, by design without a guard beyond this one.
 #pragma once
 
+#if defined(STARLING_TARGET)
 #define STARLING_PRAGMA(text) _Pragma(#text)
 #if defined(__clang__)
 #define STARLING_PUSH_TARGET(set) STARLING_PRAGMA(clang attribute push(__attribute__((target(set))), apply_to = function))
@@ -10,3 +11,4 @@
 #define STARLING_PUSH_TARGET(set) STARLING_PRAGMA(GCC push_options) STARLING_PRAGMA(GCC target set)
 #endif
 STARLING_PUSH_TARGET(STARLING_TARGET)
+#endif

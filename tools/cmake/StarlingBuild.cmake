@@ -71,10 +71,10 @@ function(starling_library name)
     set_source_files_properties(${schema_sources} PROPERTIES COMPILE_OPTIONS "-w")
     list(APPEND sources ${schema_sources})
   endif()
-  # Sources that Highway compiles once for every instruction set stay alone in a unity build.
+  # Sources compiled for every instruction set, by Highway or by a target of their own, stay alone in a unity build.
   foreach(source ${sources})
     if(EXISTS ${source})
-      file(STRINGS ${source} dispatched REGEX "HWY_TARGET_INCLUDE" LIMIT_COUNT 1)
+      file(STRINGS ${source} dispatched REGEX "HWY_TARGET_INCLUDE|core/ops/packed_kernel[.]h" LIMIT_COUNT 1)
       if(dispatched)
         set_source_files_properties(${source} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
       endif()
