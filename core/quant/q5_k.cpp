@@ -5,7 +5,7 @@
 namespace starling::core {
 namespace {
 
-constexpr MinimumFit kRule{.most = 31, .first = -0.5f, .steps = 15, .absolute = false};
+constexpr MinimumFit kQ5KRule{.most = 31, .first = -0.5f, .steps = 15, .absolute = false};
 
 void dequantize_q5_k(Bytes stored, std::span<float> values) {
   expand_blocks<Q5KBlock>(stored.data(), values.size(), values.data());
@@ -16,7 +16,7 @@ void quantize_q5_k(std::span<const float> values, std::span<std::byte> stored) {
   for (std::size_t block = 0; block < values.size() / Q5KBlock::kValues; ++block) {
     std::byte* out = stored.data() + block * Q5KBlock::kBytes;
     unsigned codes[kSixBitLanes][kSubBlock];
-    encode_six_bit(values.data() + block * Q5KBlock::kValues, kRule, "q5_k", out, codes);
+    encode_six_bit(values.data() + block * Q5KBlock::kValues, kQ5KRule, "q5_k", out, codes);
     for (std::size_t i = 0; i < kSubBlock; ++i) {
       unsigned high = 0;
       for (std::size_t j = 0; j < kSixBitLanes; ++j) high |= codes[j][i] >> 4 << j;

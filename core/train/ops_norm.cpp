@@ -9,14 +9,14 @@ namespace starling::core {
 namespace {
 
 /// Values as {outer, channels, inner}.
-struct Layout {
+struct NormLayout {
   std::int64_t outer, channels, inner;
   std::int64_t place(std::int64_t image, std::int64_t channel) const { return (image * channels + channel) * inner; }
   /// A channel of all images.
   Runs channel() const { return {outer, inner, channels * inner}; }
 };
 
-Layout image_layout(const Tape& t, Var x) {
+NormLayout image_layout(const Tape& t, Var x) {
   const Shape& shape = t.shape(x);
   ensure(shape.size() >= 2, "a norm over channels of no channels");
   return {shape[0], shape[1], t.size(x) / (shape[0] * shape[1])};
@@ -49,7 +49,7 @@ struct After {
 };
 
 Var batch_norm_and(Tape& t, Var x, const BatchNorm& norm, const After& after) {
-  const Layout l = image_layout(t, x);
+  const NormLayout l = image_layout(t, x);
   const Runs runs = l.channel();
   const Var gain = t.parameter(norm.gain), bias = t.parameter(norm.bias);
   const std::span<float> running_mean = t.statistic(norm.running_mean), running_variance = t.statistic(norm.running_variance);
@@ -113,7 +113,7 @@ Var batch_norm_relu(Tape& t, Var x, const BatchNorm& norm) { return batch_norm_a
 Var batch_norm_add_relu(Tape& t, Var x, const BatchNorm& norm, Var shortcut) { return batch_norm_and(t, x, norm, {true, shortcut}); }
 
 Var group_norm(Tape& t, Var x, Var gain, Var bias, std::int64_t groups, float epsilon) {
-  const Layout l = image_layout(t, x);
+  const NormLayout l = image_layout(t, x);
   ensure(groups > 0 && l.channels % groups == 0 && t.size(gain) == l.channels && t.size(bias) == l.channels, "groups do not divide the channels");
   const std::int64_t channels = l.channels / groups, inner = l.inner, size = channels * inner, all = l.outer * groups;
   const Runs run{1, inner, inner};

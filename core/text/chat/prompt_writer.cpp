@@ -7,7 +7,7 @@
 namespace starling::core {
 namespace {
 
-constexpr std::string_view kSpace = " \t\n\v\f\r";
+constexpr std::string_view kTrimmed = " \t\n\v\f\r";
 
 void write_spaced(const OrderedJson& value, std::string& out) {
   if (!value.is_structured()) {
@@ -48,9 +48,9 @@ PromptWriter& PromptWriter::add(ChatPiece::Kind kind, std::string_view text) {
 }
 
 std::string trimmed(std::string_view text) {
-  const std::size_t begin = text.find_first_not_of(kSpace);
+  const std::size_t begin = text.find_first_not_of(kTrimmed);
   if (begin == std::string_view::npos) return {};
-  return std::string(text.substr(begin, text.find_last_not_of(kSpace) - begin + 1));
+  return std::string(text.substr(begin, text.find_last_not_of(kTrimmed) - begin + 1));
 }
 
 std::string without_leading(std::string_view text, char c) { return std::string(text.substr(std::min(text.find_first_not_of(c), text.size()))); }

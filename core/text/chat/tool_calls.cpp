@@ -10,7 +10,7 @@
 namespace starling::core {
 namespace {
 
-constexpr std::string_view kOpen = "<tool_call>", kClose = "</tool_call>", kMistral = "[TOOL_CALLS]", kSpace = " \t\n\r";
+constexpr std::string_view kOpen = "<tool_call>", kClose = "</tool_call>", kMistral = "[TOOL_CALLS]", kCallSpace = " \t\n\r";
 // An answer longer than this holds no call.
 constexpr std::size_t kHeldMax = std::size_t{1} << 20;
 
@@ -58,7 +58,7 @@ std::vector<ToolCall> calls_of(std::string_view text, ToolCallStyle style) {
 }  // namespace
 
 void ToolCallParser::release(std::string_view text, Output& out) {
-  const std::size_t end = text.find_last_not_of(kSpace);
+  const std::size_t end = text.find_last_not_of(kCallSpace);
   if (end == std::string_view::npos) {
     space_ += text;
     return;
@@ -95,7 +95,7 @@ void ToolCallParser::push_hermes(Output& out) {
 }
 
 void ToolCallParser::push_whole(Output& out) {
-  const std::size_t begin = held_.find_first_not_of(kSpace);
+  const std::size_t begin = held_.find_first_not_of(kCallSpace);
   if (begin == std::string::npos) return;
   const bool may_be = style_ == ToolCallStyle::llama3_json ? held_[begin] == '{' : held_[begin] == '[';
   if (may_be && held_.size() <= kHeldMax) return;
@@ -126,7 +126,7 @@ ToolCallParser::Output ToolCallParser::finish() {
       if (!called_ || plain_) out.text += space_;
     }
   } else {
-    out.calls = calls_of(std::string_view(held_).substr(std::min(held_.find_first_not_of(kSpace), held_.size())), style_);
+    out.calls = calls_of(std::string_view(held_).substr(std::min(held_.find_first_not_of(kCallSpace), held_.size())), style_);
     if (out.calls.empty()) out.text = held_;
   }
   held_.clear();

@@ -13,7 +13,7 @@
 namespace starling::core {
 namespace {
 
-constexpr std::size_t kBytesMax = std::size_t{1} << 20;
+constexpr std::size_t kSchemaBytesMax = std::size_t{1} << 20;
 
 struct BasicRule {
   std::string_view name, body, uses;  // `uses`: names separated by spaces
@@ -65,7 +65,7 @@ std::string grammar_class(const std::vector<CodeRange>& ranges) {
 
 std::string JsonSchemaGrammar::rule(const std::string& name, const std::string& body) {
   bytes_ += name.size() + body.size() + 8;
-  check(bytes_ <= kBytesMax, Kind::refused, "JSON schema: its grammar is longer than {} bytes", kBytesMax);
+  check(bytes_ <= kSchemaBytesMax, Kind::refused, "JSON schema: its grammar is longer than {} bytes", kSchemaBytesMax);
   rules_.emplace_back(name, body);
   return name;
 }

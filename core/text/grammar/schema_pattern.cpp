@@ -10,8 +10,8 @@
 namespace starling::core {
 namespace {
 
-constexpr int kDepthMax = 32;
-constexpr int kRepeatMax = 1'000;
+constexpr int kPatternDepthMax = 32;
+constexpr int kPatternRepeatMax = 1'000;
 using Ranges = std::vector<CodeRange>;
 
 /// Characters of a JSON string: most stand for themselves, the others are escaped.
@@ -73,7 +73,7 @@ class PatternReader {
   }
 
   std::string alternatives(int depth) {
-    check(depth <= kDepthMax, Kind::refused, "JSON schema: {}: groups nested deeper than {}", path_, kDepthMax);
+    check(depth <= kPatternDepthMax, Kind::refused, "JSON schema: {}: groups nested deeper than {}", path_, kPatternDepthMax);
     std::string whole = sequence(depth);
     while (take("|")) whole += " | " + sequence(depth);
     return whole;
@@ -125,7 +125,7 @@ class PatternReader {
     const std::size_t begin = at_;
     for (; peek() >= '0' && peek() <= '9'; ++at_) {
       value = value * 10 + (peek() - '0');
-      check(value <= kRepeatMax, Kind::refused, "JSON schema: {}: pattern: more than {} repetitions", path_, kRepeatMax);
+      check(value <= kPatternRepeatMax, Kind::refused, "JSON schema: {}: pattern: more than {} repetitions", path_, kPatternRepeatMax);
     }
     if (at_ == begin) unsupported();
     return value;

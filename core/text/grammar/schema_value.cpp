@@ -9,7 +9,7 @@
 namespace starling::core {
 namespace {
 
-constexpr int kDepthMax = 48;
+constexpr int kSchemaDepthMax = 48;
 constexpr int kReferencesMax = 32;
 constexpr int kValuesMax = 20'000;
 
@@ -54,7 +54,7 @@ std::string SchemaWriter::run() {
 std::string SchemaWriter::value(const OrderedJson& schema, const std::string& path, int depth) {
   // References that are merged with what stands beside them are written out, which could double at every step.
   check(++values_ <= kValuesMax, Kind::refused, "JSON schema: {}: more than {} schemas, references written out", path, kValuesMax);
-  check(depth <= kDepthMax, Kind::refused, "JSON schema: {}: nested deeper than {}", path, kDepthMax);
+  check(depth <= kSchemaDepthMax, Kind::refused, "JSON schema: {}: nested deeper than {}", path, kSchemaDepthMax);
   if (schema == true) return out_.basic("value");
   check(schema != false, Kind::malformed, "JSON schema: {}: false accepts no value", path);
   check(schema.is_object(), Kind::malformed, "JSON schema: {}: a schema is an object, true or false", path);

@@ -1,4 +1,4 @@
-// A recursive-descent parser of the GBNF notation. Nesting is bounded by kDepthMax, so the recursion is too.
+// A recursive-descent parser of the GBNF notation. Nesting is bounded by kGrammarDepthMax, so the recursion is too.
 #include "core/text/grammar/syntax.h"
 
 #include <optional>
@@ -9,9 +9,9 @@
 namespace starling::core {
 namespace {
 
-constexpr std::size_t kBytesMax = std::size_t{1} << 20;
-constexpr int kDepthMax = 64;
-constexpr int kRepeatMax = 10'000;
+constexpr std::size_t kGrammarBytesMax = std::size_t{1} << 20;
+constexpr int kGrammarDepthMax = 64;
+constexpr int kGrammarRepeatMax = 10'000;
 
 class Parser {
  public:
@@ -86,7 +86,7 @@ class Parser {
   }
 
   Node alternatives(int depth, bool nested) {
-    check(depth <= kDepthMax, Kind::refused, "grammar: line {}: groups nested deeper than {}", line(), kDepthMax);
+    check(depth <= kGrammarDepthMax, Kind::refused, "grammar: line {}: groups nested deeper than {}", line(), kGrammarDepthMax);
     Node node{.what = What::alternatives};
     while (true) {
       node.parts.push_back(sequence(depth, nested));
@@ -170,7 +170,7 @@ class Parser {
     int value = 0;
     while (peek() >= '0' && peek() <= '9') {
       value = value * 10 + (text_[at_++] - '0');
-      check(value <= kRepeatMax, Kind::refused, "grammar: line {}: more than {} repetitions", line(), kRepeatMax);
+      check(value <= kGrammarRepeatMax, Kind::refused, "grammar: line {}: more than {} repetitions", line(), kGrammarRepeatMax);
     }
     return value;
   }
@@ -254,7 +254,7 @@ class Parser {
 }  // namespace
 
 std::vector<GrammarRule> parse_grammar_text(std::string_view text) {
-  check(text.size() <= kBytesMax, Kind::refused, "grammar: {} bytes, at most {} are allowed", text.size(), kBytesMax);
+  check(text.size() <= kGrammarBytesMax, Kind::refused, "grammar: {} bytes, at most {} are allowed", text.size(), kGrammarBytesMax);
   return Parser(text).run();
 }
 
