@@ -19,7 +19,7 @@ ImageShape image_shape(const ModelOptions& options, std::int64_t least) {
 
 namespace {
 
-using Layout = std::shared_ptr<ParameterLayout>;
+using SharedLayout = std::shared_ptr<ParameterLayout>;
 
 Var relu(Tape& t, Var x) { return activate(t, Activation::relu, x); }
 
@@ -33,7 +33,7 @@ class Perceptron final : public TrainableModel {
   }
 
  private:
-  Perceptron(const ModelOptions& o, const std::vector<std::int64_t>& hidden, const Layout& layout) : TrainableModel(layout), input_(o.input) {
+  Perceptron(const ModelOptions& o, const std::vector<std::int64_t>& hidden, const SharedLayout& layout) : TrainableModel(layout), input_(o.input) {
     std::int64_t width = element_count(o.input);
     for (const std::int64_t next : hidden) {
       layers_.emplace_back(*layout, "fc" + std::to_string(layers_.size() + 1), width, next);
@@ -56,7 +56,7 @@ class LeNet final : public TrainableModel {
   }
 
  private:
-  LeNet(const ModelOptions& o, const Layout& layout) : TrainableModel(layout), input_(o.input) {
+  LeNet(const ModelOptions& o, const SharedLayout& layout) : TrainableModel(layout), input_(o.input) {
     const ImageShape s = image_shape(o, 16);
     const auto after = [](std::int64_t n) { return ((n - 4) / 2 - 4) / 2; };
     conv1_ = {*layout, "conv1", s.channels, 6, 5, 1, 0};
@@ -81,7 +81,7 @@ class FedAvgCnn final : public TrainableModel {
   }
 
  private:
-  FedAvgCnn(const ModelOptions& o, const Layout& layout) : TrainableModel(layout), input_(o.input) {
+  FedAvgCnn(const ModelOptions& o, const SharedLayout& layout) : TrainableModel(layout), input_(o.input) {
     const ImageShape s = image_shape(o, 4);
     conv1_ = {*layout, "conv1", s.channels, 32, 5, 1, 2};
     conv2_ = {*layout, "conv2", 32, 64, 5, 1, 2};
@@ -107,7 +107,7 @@ class Vgg9 final : public TrainableModel {
   }
 
  private:
-  Vgg9(const ModelOptions& o, const Layout& layout) : TrainableModel(layout), input_(o.input) {
+  Vgg9(const ModelOptions& o, const SharedLayout& layout) : TrainableModel(layout), input_(o.input) {
     const ImageShape s = image_shape(o, 8);
     const std::vector<std::int64_t> widths = o.slim ? std::vector<std::int64_t>{8, 16, 32, 32, 64, 64} : std::vector<std::int64_t>{32, 64, 128, 128, 256, 256};
     const std::int64_t hidden = o.slim ? 128 : 512;
