@@ -61,6 +61,8 @@ class ShardedLlama {
   std::span<const float> logits(std::size_t feed) const;
   /// Of the last step: the rows of feed number `feed` as the head takes them, {tokens, D}, into `normed`.
   void normed(std::size_t feed, std::span<float> normed);
+  /// Of the last step: what follows each token of feed number `feed`, {tokens, vocabulary}, into `logits`.
+  void all_logits(std::size_t feed, std::span<float> logits);
 
   const core::LlamaConfig& config() const;
   std::int64_t positions() const;

@@ -212,6 +212,14 @@ void ShardedLlama::normed(std::size_t feed, std::span<float> normed) {
   core::final_norm(s.ends, s.config, s.rows_of(feed), normed, s.pool);
 }
 
+void ShardedLlama::all_logits(std::size_t feed, std::span<float> logits) {
+  State& s = *state_;
+  core::ensure(feed < s.segments.size(), "no such feed in the last step");
+  const auto rows = s.rows_of(feed);
+  std::vector<float> hidden(rows.begin(), rows.end());
+  core::logits(s.model.ends, s.model.config, hidden, logits, s.pool);
+}
+
 std::span<const float> ShardedLlama::forward(std::span<const core::TokenId> tokens, std::int64_t position) {
   const State& s = *state_;
   const auto count = static_cast<std::int64_t>(tokens.size());

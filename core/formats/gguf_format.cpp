@@ -69,12 +69,17 @@ nlohmann::ordered_json describe(const std::filesystem::path& path) {
 bool writes(const std::filesystem::path& path) { return path.extension() == ".gguf"; }
 
 void save(const std::filesystem::path& path, const LlamaModel& model, Type type) {
-  std::vector<Outgoing> tensors = outgoing_tensors(model, gguf_names(), type);
-  for (Outgoing& divisors : gguf_rope_tensors(model.config)) tensors.push_back(std::move(divisors));
-  write_gguf(path, gguf_metadata(model.name, model.config, model.vocabulary, type), tensors);
+  const GgufContents contents = gguf_contents(model, type);
+  write_gguf(path, contents.metadata, contents.tensors);
 }
 
 }  // namespace
+
+GgufContents gguf_contents(const LlamaModel& model, Type type) {
+  std::vector<Outgoing> tensors = outgoing_tensors(model, gguf_names(), type);
+  for (Outgoing& divisors : gguf_rope_tensors(model.config)) tensors.push_back(std::move(divisors));
+  return {gguf_metadata(model.name, model.config, model.vocabulary, type), std::move(tensors)};
+}
 
 Format gguf_format() { return {"gguf", accepts, load, vocabulary, describe, writes, save}; }
 

@@ -29,4 +29,11 @@ inline constexpr std::string_view kRopeFrequencies = "rope_freqs.weight", kRopeS
                                   kRopeLong = "rope_factors_long.weight";
 std::vector<Outgoing> gguf_rope_tensors(const LlamaConfig& config);
 
+/// All that a file of `model` holds, matrices as `type` where their rows allow it.
+struct GgufContents {
+  GgufMetadata metadata;
+  std::vector<Outgoing> tensors;
+};
+GgufContents gguf_contents(const LlamaModel& model, Type type);
+
 }  // namespace starling::core

@@ -5,29 +5,16 @@
 
 #include "core/formats/gguf_vocabulary.h"
 #include "core/models/family.h"
+#include "core/quant/mixture.h"
 
 namespace starling::core {
 namespace {
 
 /// general.file_type, informative: what most tensors are stored as.
 std::int64_t file_type(Type type) {
-  switch (type) {
-    case Type::f32: return 0;
-    case Type::f16: return 1;
-    case Type::q4_0: return 2;
-    case Type::q4_1: return 3;
-    case Type::q8_0: return 7;
-    case Type::q5_0: return 8;
-    case Type::q5_1: return 9;
-    case Type::q2_k: return 10;
-    case Type::q3_k: return 11;
-    case Type::q4_k: return 14;
-    case Type::q5_k: return 16;
-    case Type::q6_k: return 18;
-    case Type::bf16: return 32;
-    default: break;
-  }
-  fail(Kind::internal, "no GGUF file type for {}", info(type).name);
+  const Mixture* mixture = find_mixture(info(type).name);
+  ensure(mixture != nullptr, "an element type without a GGUF file type");
+  return mixture->file_type;
 }
 
 void append_vocabulary(GgufMetadata& out, const Vocabulary& v) {

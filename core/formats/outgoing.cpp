@@ -41,6 +41,57 @@ void write_converted(const std::string& name, const Tensor& tensor, Type type, c
   }
 }
 
+/// Converts rows that arrive in pieces of any size.
+class RowConverter {
+ public:
+  RowConverter(const std::string& name, Type from, Type to, std::int64_t columns, Pool& pool, const Sink& sink)
+      : name_(name), from_(from), to_(to), columns_(static_cast<std::size_t>(columns)), pool_(pool), sink_(sink),
+        in_bytes_(byte_size(from, {columns})), out_bytes_(byte_size(to, {columns})),
+        batch_rows_(std::max<std::size_t>(1, kConvertedValues / columns_)) {}
+
+  void push(Bytes data) {
+    if (!open_.empty()) {  // the rest of a row that began in an earlier piece
+      const std::size_t missing = std::min(data.size(), in_bytes_ - open_.size());
+      open_.insert(open_.end(), data.begin(), data.begin() + static_cast<std::ptrdiff_t>(missing));
+      data = data.subspan(missing);
+      if (open_.size() < in_bytes_) return;
+      convert_rows(open_, 1);
+      open_.clear();
+    }
+    for (std::size_t rows; (rows = std::min(data.size() / in_bytes_, batch_rows_)) > 0; data = data.subspan(rows * in_bytes_))
+      convert_rows(data.first(rows * in_bytes_), rows);
+    open_.assign(data.begin(), data.end());
+  }
+
+ private:
+  static constexpr std::size_t kConvertedValues = std::size_t{1} << 20;  // at once: some 20 ms of work
+
+  void convert_rows(Bytes in, std::size_t rows) {
+    out_.resize(rows * out_bytes_);
+    pool_.parallel_for(static_cast<std::int64_t>(rows), 1, [&](std::int64_t begin, std::int64_t end) {
+      std::vector<float> values(columns_);
+      for (auto row = static_cast<std::size_t>(begin); row < static_cast<std::size_t>(end); ++row) {
+        dequantize(from_, in.subspan(row * in_bytes_, in_bytes_), values);
+        try {
+          quantize(to_, values, std::span(out_).subspan(row * out_bytes_, out_bytes_));
+        } catch (const Error& error) {
+          fail(error.kind(), "tensor {}, row {}: {}", name_, row_ + row, error.what());
+        }
+      }
+    });
+    row_ += rows;
+    sink_(out_);
+  }
+
+  const std::string& name_;
+  Type from_, to_;
+  std::size_t columns_;
+  Pool& pool_;
+  const Sink& sink_;
+  std::size_t in_bytes_, out_bytes_, batch_rows_, row_ = 0;
+  std::vector<std::byte> open_, out_;
+};
+
 }  // namespace
 
 Outgoing outgoing(std::string name, const Tensor& tensor, Type type, RowOrder source_row) {
@@ -57,6 +108,17 @@ Outgoing outgoing(std::string name, const Tensor& tensor, Type type, RowOrder so
 
 Outgoing outgoing_floats(std::string name, Shape shape, std::span<const float> values) {
   return {std::move(name), Type::f32, std::move(shape), [values](const Sink& sink) { sink(std::as_bytes(values)); }};
+}
+
+Outgoing converted(Outgoing source, Type type, Pool& pool) {
+  if (source.type == type || source.shape.empty() || element_count(source.shape) == 0) return source;
+  Outgoing result{source.name, type, source.shape, {}};
+  byte_size(type, result.shape);
+  result.write = [source = std::move(source), type, &pool](const Sink& sink) {
+    RowConverter rows(source.name, source.type, type, source.shape.back(), pool, sink);
+    source.write([&](Bytes data) { rows.push(data); });
+  };
+  return result;
 }
 
 void write_checked(const Outgoing& tensor, const Sink& sink) {

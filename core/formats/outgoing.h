@@ -8,6 +8,7 @@
 #include <string>
 
 #include "core/file.h"
+#include "core/pool.h"
 #include "core/tensor.h"
 
 namespace starling::core {
@@ -28,6 +29,10 @@ using RowOrder = std::function<std::int64_t(std::int64_t)>;
 
 /// `tensor` stored as `type`. A value that `type` cannot hold fails while writing, naming the tensor.
 Outgoing outgoing(std::string name, const Tensor& tensor, Type type, RowOrder source_row = {});
+
+/// What `source` writes, stored as `type`: rows are converted on the pool's threads as they come. `source` itself when
+/// it has that type.
+Outgoing converted(Outgoing source, Type type, Pool& pool);
 
 /// Streams `tensor` into `sink`, counting. Kind::internal if it writes more or less than it declared.
 void write_checked(const Outgoing& tensor, const Sink& sink);

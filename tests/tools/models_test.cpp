@@ -78,7 +78,7 @@ TEST_CASE("a made model can have every element type, which is the quantised F32 
   const tests::TemporaryFolder folder;
   make("syn-1M " + (folder / "f32.gguf"));
   const core::LlamaModel plain = core::load_model(folder / "f32.gguf");
-  for (const std::string type : {"f16", "bf16", "q8_0", "q4_0"}) {
+  for (const std::string type : {"f16", "bf16", "q8_0", "q4_0", "q5_1"}) {
     CAPTURE(type);
     make("syn-1M " + (folder / "t.gguf") + " --type " + type);
     const core::LlamaModel model = core::load_model(folder / "t.gguf");

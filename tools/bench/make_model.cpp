@@ -16,6 +16,7 @@
 #include "core/error.h"
 #include "core/formats/gguf.h"
 #include "core/formats/gguf_llama.h"
+#include "core/formats/gguf_mixture.h"
 #include "core/pool.h"
 #include "core/quant/blocks.h"
 #include "tools/command.h"
@@ -153,7 +154,8 @@ class Progress {
 /// Lays the tensors of a model out and numbers their weights.
 class Plan {
  public:
-  Plan(const LlamaConfig& config, Type type, std::uint64_t seed, core::Pool& pool) : type_(type), seed_(seed), pool_(pool) {
+  Plan(const LlamaConfig& config, const core::Mixture& mixture, std::uint64_t seed, core::Pool& pool)
+      : mixture_(mixture), facts_{"llama", config.layers, config.heads, config.kv_heads, 0, true}, seed_(seed), pool_(pool) {
     const std::int64_t q = config.heads * config.head_size, kv = config.kv_heads * config.head_size;
     matrix("token_embd.weight", {config.vocabulary, config.width});
     for (std::int64_t layer = 0; layer < config.layers; ++layer) {
@@ -186,7 +188,9 @@ class Plan {
   }
 
   void matrix(std::string name, const Shape& shape) {
-    const Type stored = core::storable(type_, shape);
+    // The name of an element type means that type for all matrices.
+    const bool uniform = core::info(mixture_.type).name == mixture_.name;
+    const Type stored = uniform ? core::storable(mixture_.type, shape) : *core::mixed_type(mixture_, name, shape, facts_);
     const std::uint64_t first = parameters_;
     add({std::move(name), stored, shape,
          [this, stored, shape, first](const core::Sink& sink) { write(stored, shape, first, sink); }});
@@ -219,7 +223,8 @@ class Plan {
     }
   }
 
-  Type type_;
+  const core::Mixture& mixture_;
+  core::MixtureModel facts_;
   std::uint64_t seed_;
   core::Pool& pool_;
   Progress* progress_ = nullptr;
@@ -229,16 +234,19 @@ class Plan {
 
 int run_make_model(const MakeModelOptions& options) {
   const NamedShape& shape = find_shape(options.shape);
-  const Type type = core::type_from_name(options.type);
+  const core::Mixture* mixture = core::find_mixture(options.type);
+  check(mixture != nullptr, Kind::usage, "unknown element type '{}'; known: {}", options.type, core::mixture_names());
   check(std::filesystem::path(options.out).extension() == ".gguf", Kind::usage, "make-model: {}: the name must end in .gguf",
         options.out);
   const LlamaConfig config = config_of(shape);
   core::Pool pool(options.threads > 0 ? options.threads : describe_machine().cores);
-  Plan plan(config, type, options.seed, pool);
+  Plan plan(config, *mixture, options.seed, pool);
   {
     Progress progress(plan.bytes());
     plan.show(progress);
-    core::write_gguf(options.out, core::gguf_metadata(shape.name, config, vocabulary_of(config.vocabulary), type), plan.tensors());
+    core::GgufMetadata metadata = core::gguf_metadata(shape.name, config, vocabulary_of(config.vocabulary), mixture->type);
+    core::set_count(metadata, "general.file_type", mixture->file_type);
+    core::write_gguf(options.out, metadata, plan.tensors());
   }
   const std::uint64_t bytes = std::filesystem::file_size(options.out);
   if (options.json)
@@ -257,7 +265,7 @@ std::function<int()> make_model(CLI::App& app) {
   for (const NamedShape& shape : kShapes) shapes += fmt::format("{}{}", shapes.empty() ? "" : ", ", shape.name);
   app.add_option("SHAPE", options->shape, shapes)->required();
   app.add_option("OUT", options->out, "GGUF file to write")->required();
-  app.add_option("--type", options->type, "f32, f16, bf16, q8_0 or q4_0")->capture_default_str();
+  app.add_option("--type", options->type, core::mixture_names())->capture_default_str();
   add_seed_option(app, options->seed, "of the weights");
   app.add_option("--threads", options->threads, "how many write (default: all cores); the file does not depend on it")
       ->check(CLI::Range(1, 1024));
