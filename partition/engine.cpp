@@ -17,8 +17,6 @@ using core::Error;
 using core::Kind;
 using core::TokenId;
 
-namespace {
-
 constexpr auto kIdleCheck = std::chrono::milliseconds(500);  // how soon a rank that is lost between requests is noticed
 
 /// A request on its way: its decoder, or what becomes of its embedding.
@@ -39,8 +37,6 @@ struct Arrival {
   std::vector<TokenId> tokens;
   Live live;
 };
-
-}  // namespace
 
 struct Engine::State {
   ShardedLlama& model;

@@ -217,7 +217,7 @@ void ShardedLlama::all_logits(std::size_t feed, std::span<float> logits) {
   core::ensure(feed < s.segments.size(), "no such feed in the last step");
   const auto rows = s.rows_of(feed);
   std::vector<float> hidden(rows.begin(), rows.end());
-  core::logits(s.model.ends, s.model.config, hidden, logits, s.pool);
+  core::logits(s.ends, s.config, hidden, logits, s.pool);
 }
 
 std::span<const float> ShardedLlama::forward(std::span<const core::TokenId> tokens, std::int64_t position) {
