@@ -71,7 +71,7 @@ class Timed final : public partition::Decoder {
   std::promise<void> over_;
 };
 
-struct Measured {
+struct BatchFigures {
   std::int64_t sequences = 0;
   double tokens_per_s = 0;
   bool same_bits = true;
@@ -79,9 +79,9 @@ struct Measured {
 
 /// Hands the prompts out in batches of `n`; a batch is timed from the step that gave the last of its sequences its
 /// first token to the step that ended the first of them. The median over all batches counts.
-Measured run_batches(partition::Engine& engine, const std::vector<std::vector<TokenId>>& prompts, std::size_t n, const BatchOptions& options,
+BatchFigures run_batches(partition::Engine& engine, const std::vector<std::vector<TokenId>>& prompts, std::size_t n, const BatchOptions& options,
                      std::vector<std::uint64_t>& alone) {
-  Measured result{static_cast<std::int64_t>(n)};
+  BatchFigures result{static_cast<std::int64_t>(n)};
   std::vector<double> rates;
   for (std::size_t first = 0; first + n <= prompts.size(); first += n) {
     std::vector<std::shared_ptr<Timed>> batch;
@@ -175,9 +175,9 @@ int measure(const BatchOptions& options, const core::LlamaModel& model, Cluster&
   if (!options.json) print(fmt::format("{:>9} {:>10} {:>7} {}\n", "sequences", "tokens/s", "ratio", "bits"));
   {
     partition::Engine engine(sharded, {.reuse_prefixes = false});
-    const Measured one = run_batches(engine, prompts, 1, options, alone);
+    const BatchFigures one = run_batches(engine, prompts, 1, options, alone);
     for (const std::int64_t n : options.sequences) {
-      const Measured m = n == 1 ? one : run_batches(engine, prompts, static_cast<std::size_t>(n), options, alone);
+      const BatchFigures m = n == 1 ? one : run_batches(engine, prompts, static_cast<std::size_t>(n), options, alone);
       const double ratio = m.tokens_per_s / one.tokens_per_s;
       same = same && m.same_bits;
       sizes.push_back({{"sequences", n}, {"tokens_per_s", m.tokens_per_s}, {"ratio", ratio}, {"same_bits", m.same_bits}});

@@ -30,14 +30,14 @@ struct TrainOptions {
   bool json = false;
 };
 
-struct Shape {
+struct StepShape {
   core::ModelOptions model;
   std::int64_t each = 0;  // values or tokens of an example
   bool text = false;
 };
 
-Shape shape_of(const std::string& name) {
-  Shape s;
+StepShape shape_of(const std::string& name) {
+  StepShape s;
   s.model.name = name;
   if (name == "char-lstm") {
     s.model.input = {80};
@@ -55,7 +55,7 @@ Shape shape_of(const std::string& name) {
 /// Value i is a hash of i from -1 to 1, token i (7 i^2 + 3 i) mod 90, the label of example i (3 i + i / 10) mod 10.
 class Data {
  public:
-  Data(const Shape& shape, std::int64_t batch) : batch_(batch), each_(shape.each), text_(shape.text) {
+  Data(const StepShape& shape, std::int64_t batch) : batch_(batch), each_(shape.each), text_(shape.text) {
     const std::int64_t count = kSets * batch * each_;
     for (std::int64_t i = 0; i < count; ++i) {
       if (text_) {
@@ -94,7 +94,7 @@ class Data {
 };
 
 nlohmann::json measure(const TrainOptions& options, const std::string& name, int threads) {
-  const Shape shape = shape_of(name);
+  const StepShape shape = shape_of(name);
   const auto model = core::make_model(shape.model);
   core::Parameters parameters(model->layout());
   core::initialise(parameters, 1);
