@@ -31,7 +31,7 @@ struct PerplexityOptions {
   bool json = false;
 };
 
-constexpr std::uint64_t kTextBytesMax = std::uint64_t{1} << 30;
+constexpr std::uint64_t kMeasuredBytesMax = std::uint64_t{1} << 30;
 
 /// Windows of at most `context` tokens.
 std::vector<std::vector<TokenId>> cut(std::span<const TokenId> text, std::optional<TokenId> begin, std::int64_t context,
@@ -85,7 +85,7 @@ core::LlamaModel load(const PerplexityOptions& options) {
 
 int measure(const PerplexityOptions& options, const core::LlamaModel& model, Cluster& cluster) {
   const auto tokenizer = core::make_tokenizer(model.vocabulary);
-  const auto text = tokenizer->encode(core::read_text(options.file, kTextBytesMax), {.add_special = false});
+  const auto text = tokenizer->encode(core::read_text(options.file, kMeasuredBytesMax), {.add_special = false});
   const core::Vocabulary& vocabulary = tokenizer->vocabulary();
   const auto begin = vocabulary.add_bos.value_or(false) ? vocabulary.bos : std::nullopt;
   const std::int64_t context = options.context > 0 ? options.context : model.config.context;
