@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "core/crash_point.h"
+#include "core/file_pages.h"
 
 namespace starling::core {
 namespace {
@@ -47,12 +48,15 @@ std::shared_ptr<const MappedFile> MappedFile::open(const std::filesystem::path& 
     void* data = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd.get(), 0);
     check(data != MAP_FAILED, Kind::overloaded, "{}: cannot map {} bytes: {}", name, size, last_error);
     bytes = Bytes(static_cast<const std::byte*>(data), size);
+    note_mapping(bytes);
   }
   return std::shared_ptr<const MappedFile>(new MappedFile(bytes, name));
 }
 
 MappedFile::~MappedFile() {
-  if (!bytes_.empty()) ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
+  if (bytes_.empty()) return;
+  forget_mapping(bytes_);
+  ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
 }
 
 std::string read_text(const std::filesystem::path& path, std::uint64_t bytes_max) {

@@ -1,12 +1,18 @@
 #include "core/models/pack.h"
 
+#include <utility>
+
+#include "core/file_pages.h"
 #include "core/ops/packed.h"
 
 namespace starling::core {
 namespace {
 
 void pack(Tensor& matrix, Pool& pool) {
-  if (is_packable(matrix.type()) && !matrix.empty()) matrix = pack_matrix(matrix, pool);
+  if (!is_packable(matrix.type()) || matrix.empty()) return;
+  const Tensor source = std::move(matrix);
+  matrix = pack_matrix(source, pool);
+  release_file_pages(source.bytes());
 }
 
 }  // namespace
