@@ -192,19 +192,4 @@ LoopbackSpeed measure_loopback() {
   return speed;
 }
 
-double measure_memory() {
-  std::vector<std::uint64_t> words(8u << 20, 1);  // 64 MB: beyond any cache here
-  double best = 0;
-  volatile std::uint64_t kept = 0;
-  for (int pass = 0; pass < 5; ++pass) {
-    const auto start = Clock::now();
-    std::uint64_t sums[8] = {};
-    for (std::size_t i = 0; i < words.size(); i += 8)
-      for (int lane = 0; lane < 8; ++lane) sums[lane] += words[i + static_cast<std::size_t>(lane)];
-    for (std::uint64_t sum : sums) kept = kept + sum;
-    best = std::max(best, static_cast<double>(words.size() * 8) / core::seconds_since(start));
-  }
-  return best;
-}
-
 }  // namespace starling::tools

@@ -36,7 +36,4 @@ struct LoopbackSpeed {
 };
 LoopbackSpeed measure_loopback();
 
-/// Bytes per second that one core reads from memory, best of several passes.
-double measure_memory();
-
 }  // namespace starling::tools

@@ -38,12 +38,14 @@ using core::Type;
 struct NamedShape {
   const char* name;
   std::int64_t width, layers, heads, kv_heads, ffn, vocabulary;
+  bool tied = false;
 };
-constexpr std::array<NamedShape, 5> kShapes{{
+constexpr std::array<NamedShape, 6> kShapes{{
     {"syn-1M", 128, 4, 4, 2, 352, 512},
     {"syn-17M", 384, 8, 6, 6, 1024, 4096},
     {"syn-110M", 768, 12, 12, 4, 2048, 32000},
     {"syn-1B", 2048, 22, 32, 4, 5632, 32000},
+    {"syn-3B", 3072, 28, 24, 8, 8192, 128256, true},
     {"syn-7B", 4096, 32, 32, 32, 11008, 32000},
 }};
 
@@ -72,6 +74,7 @@ LlamaConfig config_of(const NamedShape& shape) {
   config.head_size = shape.width / shape.heads;
   config.ffn = shape.ffn;
   config.vocabulary = shape.vocabulary;
+  config.tied = shape.tied;
   config.context = 2048;
   return config;
 }
@@ -155,7 +158,7 @@ class Progress {
 class Plan {
  public:
   Plan(const LlamaConfig& config, const core::Mixture& mixture, std::uint64_t seed, core::Pool& pool)
-      : mixture_(mixture), facts_{"llama", config.layers, config.heads, config.kv_heads, 0, true}, seed_(seed), pool_(pool) {
+      : mixture_(mixture), facts_{"llama", config.layers, config.heads, config.kv_heads, 0, !config.tied}, seed_(seed), pool_(pool) {
     const std::int64_t q = config.heads * config.head_size, kv = config.kv_heads * config.head_size;
     matrix("token_embd.weight", {config.vocabulary, config.width});
     for (std::int64_t layer = 0; layer < config.layers; ++layer) {
@@ -171,7 +174,7 @@ class Plan {
       matrix(block + "ffn_down.weight", {config.width, config.ffn});
     }
     norm("output_norm.weight", config.width);
-    matrix("output.weight", {config.vocabulary, config.width});
+    if (!config.tied) matrix("output.weight", {config.vocabulary, config.width});
   }
 
   std::span<const Outgoing> tensors() const { return tensors_; }

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/ops/probe.h"
 #include "tools/command.h"
 #include "tools/measure.h"
 
@@ -21,7 +22,8 @@ int run_doctor(const DoctorOptions& options) {
   const Machine machine = describe_machine();
   const DiskSpeed disk = measure_disk(options.directory, 64u << 20);
   const LoopbackSpeed loopback = measure_loopback();
-  const double memory_bytes_per_s = measure_memory();
+  core::Pool one_core(1);
+  const double memory_bytes_per_s = core::measure_memory(one_core);
   if (options.json) {
     print_json({{"cores", machine.cores},
                 {"cpu_quota_cores", machine.cpu_quota_cores},
