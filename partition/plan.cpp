@@ -69,25 +69,12 @@ std::vector<core::LlamaSlice> slices(const core::LlamaConfig& config, std::span<
   return result;
 }
 
-namespace {
-
-// Bytes of a column-cut matrix: expanded to F32 where the blocks do not divide the unit (core::cut).
-std::uint64_t column_bytes(const core::Tensor& matrix, std::int64_t unit, std::int64_t columns) {
-  const core::TypeInfo& type = core::info(matrix.type());
-  const bool expanded = unit % type.block_length != 0;
-  return core::byte_size(expanded ? core::Type::f32 : matrix.type(), {matrix.rows(), columns});
-}
-
-}  // namespace
-
 std::uint64_t slice_bytes(const core::LlamaModel& model, const core::LlamaSlice& slice) {
   std::uint64_t bytes = 0;
   for (const core::LlamaBlock& block : model.blocks)
     core::each_part(model.config, [&](const core::BlockPart& part, std::int64_t copy) {
-      const core::Tensor& tensor = core::member(block, part, copy);
-      const core::Shape shape = core::part_shape(part, model.config, slice);
-      const std::int64_t unit = core::unit_columns(part, model.config);
-      bytes += unit > 0 ? column_bytes(tensor, unit, shape.back()) : core::byte_size(tensor.type(), shape);
+      const core::Type type = core::slice_type(part, model.config, core::member(block, part, copy).type());
+      bytes += core::byte_size(type, core::slice_shape(part, model.config, slice, type));
     });
   return bytes;
 }

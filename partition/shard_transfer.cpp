@@ -64,11 +64,13 @@ std::vector<core::LlamaBlock> receive_slice(comm::Transport& transport, const Sh
     block.experts.resize(static_cast<std::size_t>(job.config.experts));
     core::each_part(job.config, [&](const core::BlockPart& part, std::int64_t copy) {
       const TensorHeader header = receive_header(transport);
-      const core::Shape shape = core::part_shape(part, job.config, job.slice);
+      const core::Shape shape = core::slice_shape(part, job.config, job.slice, header.type);
       check(header.layer == layer && header.part == index_of(part) && header.copy == copy && header.shape == shape, Kind::malformed,
             "{}: sent layer {} {} {} {}, the plan says layer {} {} {} {}", transport.name(0), header.layer, core::block_parts()[header.part].name,
             header.copy, describe(header.shape), layer, part.name, copy, describe(shape));
       check(part.kind == core::BlockPart::Kind::matrix || header.type == core::Type::f32, Kind::malformed, "{}: sent layer {} {} as {}, expected f32",
+            transport.name(0), layer, part.name, core::info(header.type).name);
+      check(core::slice_type(part, job.config, header.type) == header.type, Kind::malformed, "{}: sent layer {} {} as {}, whose blocks its units cut",
             transport.name(0), layer, part.name, core::info(header.type).name);
       bytes += core::byte_size(header.type, header.shape);
       check(bytes_max == 0 || bytes <= bytes_max, Kind::refused,

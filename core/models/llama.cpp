@@ -12,22 +12,18 @@
 namespace starling::core {
 namespace {
 
-/// A matrix whose columns are cut: as it is stored if `unit` keeps its blocks whole, else as F32.
-Tensor columns_of(const Tensor& matrix, std::int64_t unit, std::int64_t begin, std::int64_t end) {
-  const bool keeps_blocks = unit % info(matrix.type()).block_length == 0;
-  const Tensor source = keeps_blocks ? matrix : to_float(matrix);
-  return begin == 0 && end == source.columns() ? source : source.copy_columns(begin, end);
+/// A matrix whose columns are shared out, as a slice holds it.
+Tensor columns_of(const Tensor& matrix, Type type, const ColumnRange& range) {
+  const Tensor source = type == matrix.type() ? matrix : to_float(matrix);
+  const ColumnRange held = whole_blocks(range, type);
+  return held.begin == 0 && held.end == source.columns() ? source : source.copy_columns(held.begin, held.end);
 }
 
-/// What a slice has of an extent that is shared out.
-ColumnRange range_of(Extent extent, const LlamaConfig& config, const LlamaSlice& slice) {
-  const std::int64_t q = units(config).attention_columns, kv = config.head_size;
-  switch (extent) {
-    case Extent::query: return {slice.kv_begin * q, slice.kv_end * q};
-    case Extent::kv: return {slice.kv_begin * kv, slice.kv_end * kv};
-    case Extent::shared: return shared_columns(config, slice);
-    default: return {slice.ffn_begin, slice.ffn_end};
-  }
+/// The rows that a slice has of a part whose rows are shared out.
+ColumnRange slice_rows(const BlockPart& part, const LlamaConfig& config, const LlamaSlice& slice) {
+  BlockPart turned = part;
+  turned.columns = part.rows;
+  return slice_columns(turned, config, slice);
 }
 
 }  // namespace
@@ -38,6 +34,8 @@ LlamaUnits units(const LlamaConfig& config) {
   result.ffn_columns = config.ffn < 1024 ? 32 : config.ffn < 4096 ? 128 : 256;
   return result;
 }
+
+std::int64_t first_column(const Tensor& held, std::int64_t begin) { return begin % info(held.type()).block_length; }
 
 LlamaSlice whole(const LlamaConfig& config) { return {0, config.kv_heads, 0, config.ffn}; }
 
@@ -61,14 +59,13 @@ LlamaBlock cut(const LlamaBlock& block, const LlamaConfig& config, const LlamaSl
   each_part(config, [&](const BlockPart& part, std::int64_t copy) {
     const Tensor& tensor = member(block, part, copy);
     Tensor& target = member(result, part, copy);
-    if (const std::int64_t columns = unit_columns(part, config); columns > 0) {
-      const ColumnRange range = range_of(part.columns, config, slice);
-      target = columns_of(tensor, columns, range.begin, range.end);
+    if (unit_columns(part, config) > 0) {
+      target = columns_of(tensor, slice_type(part, config, tensor.type()), slice_columns(part, config, slice));
     } else if (part.is_vector() && part.columns >= Extent::query) {
-      const ColumnRange range = range_of(part.columns, config, slice);
+      const ColumnRange range = slice_columns(part, config, slice);
       target = Tensor::from_floats({range.end - range.begin}, tensor.floats().subspan(static_cast<std::size_t>(range.begin), static_cast<std::size_t>(range.end - range.begin)));
     } else if (part.rows >= Extent::query) {
-      const ColumnRange range = range_of(part.rows, config, slice);
+      const ColumnRange range = slice_rows(part, config, slice);
       target = tensor.slice_rows(range.begin, range.end);
     } else {
       target = tensor;

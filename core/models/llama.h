@@ -131,9 +131,12 @@ struct ColumnRange {
 ColumnRange shared_columns(const LlamaConfig& config, const LlamaSlice& slice);
 
 /// The matrices of `block` cut to `slice`: rows of query/key/value/gate/up (shared bytes where whole),
-/// columns of attention_output/down (copied unless whole). A column-cut matrix whose quantisation block does
-/// not divide its unit is first expanded to F32, in a single process too, so that all plans see equal numbers.
+/// columns of attention_output/down (copied unless whole), with the whole of every block at their ends. A
+/// column-cut matrix whose unit cuts 32 columns of a block is first expanded to F32, in a single process too, so that
+/// all plans see equal numbers.
 LlamaBlock cut(const LlamaBlock& block, const LlamaConfig& config, const LlamaSlice& slice);
+/// The column of a cut matrix that is column `begin`, the slice's first, of the model's.
+std::int64_t first_column(const Tensor& held, std::int64_t begin);
 
 /// Keys and values of one sequence for one slice of the model. Types: f32, f16, q8_0 (rows of head_size).
 class KvCache {

@@ -32,10 +32,11 @@ struct Product {
 };
 
 /// A matrix whose columns are cut: its product is a sum of units of `unit` columns, of which the whole model has `count`.
+/// The slice's begin at `first`.
 struct CutProduct {
   const Tensor& matrix;
   const Tensor& bias;  // added to the sum over all ranks
-  std::int64_t unit, count, layer;
+  std::int64_t unit, count, first, layer;
   const char* what;
 };
 
@@ -60,11 +61,12 @@ class Inference {
             .query = {block.query, block.query_bias, take(b_.query, q)},
             .key = {block.key, block.key_bias, take(b_.key, kv)},
             .value = {block.value, block.value_bias, take(b_.value, kv)},
-            .attention_output = {block.attention_output, block.output_bias, unit.attention_columns, config_.kv_heads, layer, "attention output"},
+            .attention_output = {block.attention_output, block.output_bias, unit.attention_columns, config_.kv_heads,
+                                 first_column(block.attention_output, shard_.slice.kv_begin * unit.attention_columns), layer, "attention output"},
             .ffn_norm = block.ffn_norm.floats(),
             .gate = {block.gate, block.gate_bias, take(b_.gate, ffn)},
             .up = {block.up, block.up_bias, take(b_.up, ffn)},
-            .down = {block.down, block.down_bias, unit.ffn_columns, ffn_units, layer, "feed-forward part"},
+            .down = {block.down, block.down_bias, unit.ffn_columns, ffn_units, first_column(block.down, shard_.slice.ffn_begin), layer, "feed-forward part"},
             .query_norm = gain_of(block.query_norm),
             .key_norm = gain_of(block.key_norm),
             .attention_post_norm = gain_of(block.attention_post_norm),
@@ -144,13 +146,13 @@ class Inference {
     Terms terms{{}, take(b_.total, config_.width), w.bias};
     if (shard_.sum == Sum::fast) {
       std::fill(terms.total.begin(), terms.total.end(), 0.0f);
-      if (!x.empty()) matmul(w.matrix, x, rows_, terms.total, pool_);
+      if (!x.empty()) matmul(w.matrix, x, rows_, terms.total, pool_, w.first);
       return terms;
     }
     terms.parts = take(b_.parts, config_.width);
     std::fill(terms.parts.begin(), terms.parts.end(), 0.0);
     if (x.empty()) return terms;
-    const float largest = matmul_grid(w.matrix, w.unit, x, rows_, terms.parts, pool_);
+    const float largest = matmul_grid(w.matrix, w.unit, x, rows_, terms.parts, pool_, w.first);
     check(largest <= grid_limit(w.count), Kind::unsupported,
           "layer {}: a partial sum of the {} is {}, outside the exact range of {}; use --sum fast", w.layer, w.what, largest, grid_limit(w.count));
     return terms;

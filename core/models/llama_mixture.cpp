@@ -51,10 +51,12 @@ class Mixture {
   }
 
   /// Adds what `expert` gives to the `chosen` rows (Route::expert is the row).
-  void add(const LlamaExpert& expert, std::span<const Route> chosen) {
+  /// `begin` is the slice's first column of the model's expert.
+  void add(const LlamaExpert& expert, std::int64_t begin, std::span<const Route> chosen) {
     const auto columns = static_cast<std::size_t>(expert.gate.rows()), width = static_cast<std::size_t>(config_.width);
     if (chosen.empty() || columns == 0) return;
     const auto rows = static_cast<std::int64_t>(chosen.size());
+    const std::int64_t first = first_column(expert.down, begin);
     const auto x = std::span(b_.chosen_rows).first(chosen.size() * width);
     for (std::size_t i = 0; i < chosen.size(); ++i) std::copy_n(x_.data() + static_cast<std::size_t>(chosen[i].expert) * width, width, x.data() + i * width);
     const auto gate = std::span(b_.gate).first(chosen.size() * columns), up = std::span(b_.up).first(chosen.size() * columns);
@@ -63,12 +65,12 @@ class Mixture {
     swiglu(gate, up, job_.pool);
     for (std::size_t i = 0; i < chosen.size(); ++i) scale(chosen[i].weight, gate.subspan(i * columns, columns), gate.subspan(i * columns, columns));
     if (parts_.empty()) {
-      matmul(expert.down, gate, rows, x, job_.pool);
+      matmul(expert.down, gate, rows, x, job_.pool, first);
       for (std::size_t i = 0; i < chosen.size(); ++i) sum_into(total_, chosen[i].expert, x.subspan(i * width, width));
       return;
     }
     const auto terms = std::span(b_.chosen_parts).first(chosen.size() * width);
-    const float largest = matmul_grid(expert.down, units(config_).ffn_columns, gate, rows, terms, job_.pool);
+    const float largest = matmul_grid(expert.down, units(config_).ffn_columns, gate, rows, terms, job_.pool, first);
     check(largest <= limit_, Kind::unsupported, "layer {}: a partial sum of the experts is {}, outside the exact range of {}; use --sum fast", job_.layer,
           largest, limit_);
     for (std::size_t i = 0; i < chosen.size(); ++i) sum_into(parts_, chosen[i].expert, terms.subspan(i * width, width));
@@ -105,8 +107,8 @@ void add_experts(const MixtureJob& job, std::span<const float> x, LlamaWorkspace
   Mixture mixture(job, x, buffers, parts, total);
   mixture.route(block.router);
   for (std::int64_t expert = 0; expert < config.experts; ++expert)
-    mixture.add(block.experts[static_cast<std::size_t>(expert)], mixture.rows_of(expert));
-  if (config.shared_ffn > 0) mixture.add(block.shared, mixture.all_rows(block.shared_router));
+    mixture.add(block.experts[static_cast<std::size_t>(expert)], job.shard.slice.ffn_begin, mixture.rows_of(expert));
+  if (config.shared_ffn > 0) mixture.add(block.shared, shared_columns(config, job.shard.slice).begin, mixture.all_rows(block.shared_router));
 }
 
 }  // namespace starling::core

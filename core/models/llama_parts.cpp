@@ -1,8 +1,10 @@
 #include "core/models/llama_parts.h"
 
+#include <algorithm>
 #include <array>
 
 #include "core/error.h"
+#include "core/quant/sub_blocks.h"
 
 namespace starling::core {
 namespace {
@@ -114,6 +116,35 @@ Tensor& member(LlamaBlock& block, const BlockPart& part, std::int64_t copy) {
 
 const Tensor& member(const LlamaBlock& block, const BlockPart& part, std::int64_t copy) {
   return member(const_cast<LlamaBlock&>(block), part, copy);
+}
+
+Type slice_type(const BlockPart& part, const LlamaConfig& config, Type type) {
+  const std::int64_t unit = unit_columns(part, config);
+  return unit % std::min<std::int64_t>(info(type).block_length, kSubBlock) == 0 ? type : Type::f32;
+}
+
+ColumnRange slice_columns(const BlockPart& part, const LlamaConfig& config, const LlamaSlice& slice) {
+  const std::int64_t q = units(config).attention_columns, kv = config.head_size;
+  switch (part.columns) {
+    case Extent::query: return {slice.kv_begin * q, slice.kv_end * q};
+    case Extent::kv: return {slice.kv_begin * kv, slice.kv_end * kv};
+    case Extent::shared: return shared_columns(config, slice);
+    case Extent::ffn: return {slice.ffn_begin, slice.ffn_end};
+    default: return {0, size_of(part.columns, config, slice)};
+  }
+}
+
+ColumnRange whole_blocks(const ColumnRange& range, Type type) {
+  const std::int64_t length = info(type).block_length, begin = range.begin / length * length;
+  return {begin, range.begin == range.end ? begin : (range.end + length - 1) / length * length};
+}
+
+Shape slice_shape(const BlockPart& part, const LlamaConfig& config, const LlamaSlice& slice, Type type) {
+  Shape shape = part_shape(part, config, slice);
+  if (unit_columns(part, config) == 0) return shape;
+  const ColumnRange held = whole_blocks(slice_columns(part, config, slice), type);
+  shape.back() = held.end - held.begin;
+  return shape;
 }
 
 std::int64_t unit_columns(const BlockPart& part, const LlamaConfig& config) {

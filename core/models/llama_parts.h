@@ -34,6 +34,15 @@ std::span<const BlockPart> block_parts();
 /// How many tensors of that kind a block has: 0, 1 or the number of experts.
 std::int64_t copies(const BlockPart& part, const LlamaConfig& config);
 Shape part_shape(const BlockPart& part, const LlamaConfig& config, const LlamaSlice& slice);
+
+/// How a slice holds a part that the model has as `type`: the same type, but F32 where a unit of its sums cuts 32 columns.
+Type slice_type(const BlockPart& part, const LlamaConfig& config, Type type);
+/// And in what shape, as `type`: where columns are shared out, all blocks that the slice has columns of.
+Shape slice_shape(const BlockPart& part, const LlamaConfig& config, const LlamaSlice& slice, Type type);
+/// Columns of the part that a slice computes with, of the whole model's.
+ColumnRange slice_columns(const BlockPart& part, const LlamaConfig& config, const LlamaSlice& slice);
+/// The same, extended to whole blocks of `type`: what it holds.
+ColumnRange whole_blocks(const ColumnRange& range, Type type);
 /// Calls visit(part, copy) for every tensor of a block of such a model, in order.
 template <class Visit>
 void each_part(const LlamaConfig& config, Visit visit) {

@@ -68,10 +68,10 @@ namespace starling::core {
 HWY_EXPORT(grid_range);
 
 float matmul_grid(const Tensor& w, std::int64_t unit, std::span<const float> x, std::int64_t rows, std::span<double> out,
-                  Pool& pool) {
-  if (is_packed(w.type())) return packed_matmul_grid(w, unit, x, rows, out, pool);
+                  Pool& pool, std::int64_t first) {
+  if (is_packed(w.type())) return packed_matmul_grid(w, unit, x, rows, out, pool, first);
   if (out.empty()) return 0;
-  const ProductJob job = product_job(w, unit, x, rows, out.size());
+  const ProductJob job = product_job(w, {unit, first}, x, rows, out.size());
   std::atomic<std::int32_t> largest{0};
   const auto body = [&](std::int64_t begin, std::int64_t end) {
     const std::int32_t mine = HWY_DYNAMIC_DISPATCH(grid_range)(job, static_cast<std::size_t>(begin), static_cast<std::size_t>(end),

@@ -29,9 +29,10 @@ constexpr float grid_limit(std::int64_t units) {
 }
 
 /// out[row][output] = sum of the grid-rounded units of `unit` columns (the last may be shorter); otherwise as
-/// matmul(). `unit` is a multiple of the weights' block length. Returns the largest magnitude of a unit, NaN
+/// matmul(). `unit` is a multiple of 32, or of anything where the weights have no
+/// blocks. Returns the largest magnitude of a unit, NaN
 /// if one is NaN: unless it is <= grid_limit() the sums are void.
 float matmul_grid(const Tensor& w, std::int64_t unit, std::span<const float> x, std::int64_t rows, std::span<double> out,
-                  Pool& pool);
+                  Pool& pool, std::int64_t first = 0);
 
 }  // namespace starling::core

@@ -41,10 +41,10 @@ namespace starling::core {
 
 HWY_EXPORT(matmul_range);
 
-void matmul(const Tensor& w, std::span<const float> x, std::int64_t rows, std::span<float> y, Pool& pool) {
-  if (is_packed(w.type())) return packed_matmul(w, x, rows, y, pool);
+void matmul(const Tensor& w, std::span<const float> x, std::int64_t rows, std::span<float> y, Pool& pool, std::int64_t first) {
+  if (is_packed(w.type())) return packed_matmul(w, x, rows, y, pool, first);
   if (y.empty()) return;
-  const ProductJob job = product_job(w, w.columns(), x, rows, y.size());
+  const ProductJob job = product_job(w, {w.columns(), first}, x, rows, y.size());
   const auto body = [&](std::int64_t begin, std::int64_t end) {
     HWY_DYNAMIC_DISPATCH(matmul_range)
     (job, static_cast<std::size_t>(begin), static_cast<std::size_t>(end), y.data(), static_cast<std::size_t>(w.rows()));

@@ -9,25 +9,23 @@
 #include "core/ops/packed_activations.h"
 #include "core/ops/packed_kernels.h"
 #include "core/ops/packed_pack.h"
+#include "core/ops/product_job.h"
 
 namespace starling::core {
 namespace {
 
-PackedJob packed_job(const Tensor& w, std::int64_t unit, std::span<const float> x, std::int64_t rows, std::size_t results) {
+PackedJob packed_job(const Tensor& w, const ProductColumns& of, std::span<const float> x, std::int64_t rows, std::size_t results) {
+  const ProductJob plain = product_job(w, of, x, rows, results);
   const TypeInfo& stored = info(w.type());
-  const std::int64_t columns = w.columns(), outputs = w.rows();
-  ensure(w.shape().size() == 2 && columns > 0 && rows > 0, "a product needs a matrix and rows");
-  ensure(x.size() == static_cast<std::size_t>(rows * columns), "a product's input has another size than its weights");
-  ensure(results == static_cast<std::size_t>(rows * outputs), "a product's output has another size than its weights");
-  constexpr auto kBlock = static_cast<std::int64_t>(kPackedBlock);
-  ensure(unit > 0 && (unit % kBlock == 0 || unit >= columns), "a unit of a sum cuts a block");
   PackedJob job;
   job.weights = reinterpret_cast<const std::uint8_t*>(w.bytes().data());
-  job.group_bytes = static_cast<std::size_t>(columns / stored.block_length * stored.block_bytes * stored.rows_together);
-  job.outputs = static_cast<std::size_t>(outputs);
-  job.blocks = static_cast<std::size_t>(columns / kBlock);
-  job.unit_blocks = static_cast<std::size_t>((unit + kBlock - 1) / kBlock);
-  job.rows = static_cast<std::size_t>(rows);
+  job.group_bytes = plain.row_bytes * static_cast<std::size_t>(stored.rows_together);
+  job.outputs = static_cast<std::size_t>(w.rows());
+  job.first_block = plain.first / kPackedBlock;
+  ensure(plain.columns % kPackedBlock == 0, "a product with part of a block");
+  job.blocks = plain.columns / kPackedBlock;
+  job.unit_blocks = (plain.unit + kPackedBlock - 1) / kPackedBlock;
+  job.rows = plain.rows;
   return job;
 }
 
@@ -52,7 +50,7 @@ std::span<const PackedActivations> quantize_rows(std::span<const float> x, std::
 
 /// Threads share groups; returns the bits of the largest magnitude of a unit.
 std::int32_t run(const Tensor& w, PackedJob& job, std::span<const float> x, Pool& pool) {
-  job.x = quantize_rows(x, static_cast<std::int64_t>(job.rows), w.columns(), pool).data();
+  job.x = quantize_rows(x, static_cast<std::int64_t>(job.rows), static_cast<std::int64_t>(job.blocks * kPackedBlock), pool).data();
   const PackedProduct kernel = packed_kernels().product[static_cast<std::size_t>(packed_format(w.type()))];
   constexpr std::size_t kWorthwhile = 1 << 18;  // multiply-adds: a few microseconds
   const std::size_t grain = kWorthwhile / (job.rows * job.blocks * kPackedBlock * kPackedLanes) / 2 * 2 + 2;
@@ -70,16 +68,17 @@ std::int32_t run(const Tensor& w, PackedJob& job, std::span<const float> x, Pool
 
 }  // namespace
 
-void packed_matmul(const Tensor& w, std::span<const float> x, std::int64_t rows, std::span<float> y, Pool& pool) {
+void packed_matmul(const Tensor& w, std::span<const float> x, std::int64_t rows, std::span<float> y, Pool& pool, std::int64_t first) {
   if (y.empty()) return;
-  PackedJob job = packed_job(w, w.columns(), x, rows, y.size());
+  PackedJob job = packed_job(w, {w.columns(), first}, x, rows, y.size());
   job.plain = y.data();
   run(w, job, x, pool);
 }
 
-float packed_matmul_grid(const Tensor& w, std::int64_t unit, std::span<const float> x, std::int64_t rows, std::span<double> out, Pool& pool) {
+float packed_matmul_grid(const Tensor& w, std::int64_t unit, std::span<const float> x, std::int64_t rows, std::span<double> out, Pool& pool,
+                         std::int64_t first) {
   if (out.empty()) return 0;
-  PackedJob job = packed_job(w, unit, x, rows, out.size());
+  PackedJob job = packed_job(w, {unit, first}, x, rows, out.size());
   job.grid = out.data();
   return std::bit_cast<float>(run(w, job, x, pool));
 }

@@ -24,7 +24,8 @@ Tensor pack_matrix(const Tensor& matrix, Pool& pool);
 void packed_row(const Tensor& packed, std::int64_t row, std::span<float> values);
 
 /// matmul() and matmul_grid() with a packed matrix.
-void packed_matmul(const Tensor& w, std::span<const float> x, std::int64_t rows, std::span<float> y, Pool& pool);
-float packed_matmul_grid(const Tensor& w, std::int64_t unit, std::span<const float> x, std::int64_t rows, std::span<double> out, Pool& pool);
+void packed_matmul(const Tensor& w, std::span<const float> x, std::int64_t rows, std::span<float> y, Pool& pool, std::int64_t first = 0);
+float packed_matmul_grid(const Tensor& w, std::int64_t unit, std::span<const float> x, std::int64_t rows, std::span<double> out, Pool& pool,
+                         std::int64_t first = 0);
 
 }  // namespace starling::core

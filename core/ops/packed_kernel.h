@@ -206,7 +206,7 @@ class PackedKernel {
         for (std::size_t r = 0; r < rows; r += kPackedTileRows) {
           const std::size_t tile_rows = rows - r < kPackedTileRows ? rows - r : kPackedTileRows;
           const PackedActivations* x = job.x + (row + r) * job.blocks + chunk * tile_rows;
-          tile_rows_from<G>(w, job.group_bytes, chunk, count, x, tile_rows, chunk == unit, sums + r * kWidth);
+          tile_rows_from<G>(w, job.group_bytes, job.first_block + chunk, count, x, tile_rows, chunk == unit, sums + r * kWidth);
         }
       }
       if (job.grid) add_to_grid(sums, rows * kWidth, unit == 0, grid, largest);

@@ -40,6 +40,7 @@ struct PackedJob {
   const std::uint8_t* weights = nullptr;
   std::size_t group_bytes = 0;
   std::size_t outputs = 0;
+  std::size_t first_block = 0;  // of the matrix, that meets the first of x
   std::size_t blocks = 0;       // of 32 columns
   std::size_t unit_blocks = 0;  // of one F32 sum
   const PackedActivations* x = nullptr;

@@ -50,7 +50,7 @@ HWY_INLINE void tile_step(const V16 (&w)[kOutputs], const V16 (&x)[kTileRows], T
 /// One row of x, four weight rows at once straight from their stored form: bound by memory, so the weights
 /// are read once and in order.
 template <class Row>
-HWY_INLINE void vector_columns(const Row (&w)[kOutputs], const float* x, std::size_t begin, std::size_t end,
+HWY_INLINE void vector_columns(const Row (&w)[kOutputs], std::size_t first, const float* x, std::size_t begin, std::size_t end,
                                V16 (&sum)[kOutputs]) {
   for (std::size_t o = 0; o < kOutputs; ++o) sum[o] = zero16();
   std::size_t k = begin;
@@ -58,17 +58,17 @@ HWY_INLINE void vector_columns(const Row (&w)[kOutputs], const float* x, std::si
     const V16 x0 = load16(x + k), x1 = load16(x + k + kVirtual);
     for (std::size_t o = 0; o < kOutputs; ++o) {
       V16 a, b;
-      w[o].load32(k, a, b);
+      w[o].load32(first + k, a, b);
       add_product(sum[o], a, x0);
       add_product(sum[o], b, x1);
     }
   }
   if (k + kVirtual <= end) {
-    for (std::size_t o = 0; o < kOutputs; ++o) add_product(sum[o], w[o].load16(k), load16(x + k));
+    for (std::size_t o = 0; o < kOutputs; ++o) add_product(sum[o], w[o].load16(first + k), load16(x + k));
     k += kVirtual;
   }
   if (k < end)
-    for (std::size_t o = 0; o < kOutputs; ++o) add_product(sum[o], w[o].tail(k, end - k), load_tail(x + k, end - k));
+    for (std::size_t o = 0; o < kOutputs; ++o) add_product(sum[o], w[o].tail(first + k, end - k), load_tail(x + k, end - k));
 }
 
 template <class Row>
@@ -86,7 +86,7 @@ void vector_product(const ProductJob& job, std::size_t begin, std::size_t end, S
     sink.start(kOutputs);
     for (std::size_t unit = 0; unit < job.columns; unit += job.unit) {
       V16 sum[kOutputs];
-      vector_columns(w, job.x, unit, std::min(unit + job.unit, job.columns), sum);
+      vector_columns(w, job.first, job.x, unit, std::min(unit + job.unit, job.columns), sum);
       float sums[kOutputs];
       store_sums(sum, sums);
       sink.template add<kOutputs>(0, sums);
@@ -143,11 +143,11 @@ HWY_INLINE void panel_columns(const ProductJob& job, const float* const (&w)[kOu
 
 /// Weights of the stretch as floats: where they lie if they are floats already, else expanded.
 template <class Row>
-HWY_INLINE const float* weight_floats(const Row& row, const Stretch& s, float* expanded) {
+HWY_INLINE const float* weight_floats(const Row& row, std::size_t first, const Stretch& s, float* expanded) {
   if constexpr (std::is_same_v<Row, F32Row>) {
-    if (s.end - s.begin >= kVirtual) return row.p + s.begin;
+    if (s.end - s.begin >= kVirtual) return row.p + first + s.begin;
   }
-  expand(row, s.begin, s.end, expanded);
+  expand(row, first + s.begin, first + s.end, expanded);
   return expanded;
 }
 
@@ -168,7 +168,7 @@ void panel_product(const ProductJob& job, std::size_t begin, std::size_t end, Si
           const Stretch stretch{k, k_end, k == unit, k_end == unit_end};
           const float* w[kOutputs];
           for (std::size_t o = 0; o < kOutputs; ++o)
-            w[o] = weight_floats(weight_row<Row>(job, output + o, end), stretch, expanded[o]);
+            w[o] = weight_floats(weight_row<Row>(job, output + o, end), job.first, stretch, expanded[o]);
           panel_columns(job, w, row, rows, stretch, open, sink);
         }
       }

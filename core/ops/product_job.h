@@ -11,19 +11,27 @@
 
 namespace starling::core {
 
-/// x: {rows, columns}, weights: outputs rows of `row_bytes`; sums are taken over units of `unit` columns.
+/// x: {rows, columns}, weights: outputs rows of `row_bytes`, of which columns [first, first + columns) count; sums are
+/// taken over units of `unit` columns.
 struct ProductJob {
   Type type = Type::f32;
   const std::byte* weights = nullptr;
   std::size_t row_bytes = 0;
+  std::size_t first = 0;
   std::size_t columns = 0;
   std::size_t unit = 0;
   const float* x = nullptr;
   std::size_t rows = 0;
 };
 
-/// Kind::internal unless the sizes agree. `unit` must be a multiple of the block length, or all columns.
-ProductJob product_job(const Tensor& weights, std::int64_t unit, std::span<const float> x, std::int64_t rows,
+/// What is multiplied of a matrix: the columns of x from column `first` on, a multiple of 32 unless it is 0, in units
+/// that are multiples of 32 (of any number of columns where the matrix has no blocks), or all columns.
+struct ProductColumns {
+  std::int64_t unit, first;
+};
+
+/// Kind::internal unless the sizes agree.
+ProductJob product_job(const Tensor& weights, const ProductColumns& columns, std::span<const float> x, std::int64_t rows,
                        std::size_t results);
 
 /// body(begin, end) over ranges of outputs that are worth a thread's while.

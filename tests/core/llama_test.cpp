@@ -148,6 +148,23 @@ TEST_CASE("a quantised matrix whose blocks a unit would cut is expanded, also wh
   CHECK(cut(m.blocks[0], config, {0, 1, 0, 32}).down.type() == Type::q8_0);
 }
 
+TEST_CASE("a slice that begins inside a block holds the whole block, and knows where its columns begin") {
+  LlamaConfig config = planted_config(16, 1e4f);
+  config.width = 256, config.heads = 8, config.kv_heads = 4, config.head_size = 96, config.ffn = 1280;  // units of 192 and 128
+  const LlamaModel m = random_llama(config, Type::q4_k, 8);
+  const LlamaBlock part = cut(m.blocks[0], config, {1, 3, 128, 640});
+  CHECK(part.attention_output.type() == Type::q4_k);
+  CHECK(part.attention_output.shape() == Shape{256, 768});  // columns 192 to 576
+  CHECK(first_column(part.attention_output, 192) == 192);
+  CHECK(part.down.shape() == Shape{256, 768});  // columns 128 to 640
+  CHECK(first_column(part.down, 128) == 128);
+  const LlamaBlock last = cut(m.blocks[0], config, {3, 4, 640, 1280});
+  CHECK(last.attention_output.shape() == Shape{256, 256});  // columns 576 to 768
+  CHECK(first_column(last.attention_output, 576) == 64);
+  CHECK(last.attention_output.row_bytes(5)[7] == m.blocks[0].attention_output.row_bytes(5)[2 * 144 + 7]);
+  CHECK(cut(m.blocks[0], config, {1, 1, 640, 640}).down.shape() == Shape{256, 0});
+}
+
 TEST_CASE("token ids outside the vocabulary and caches that cannot be are refused by value") {
   const LlamaModel m = random_llama(planted_config(16, 1e4f), Type::f32, 9);
   std::vector<float> hidden(64);

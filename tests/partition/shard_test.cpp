@@ -146,6 +146,24 @@ TEST_CASE("models that vary what families vary give the bits of the single proce
   CHECK_FALSE(same_bits(run_single(model), run_single(twin)));
 }
 
+TEST_CASE("K-quants are cut inside their blocks of 256, and give the bits of the single process") {
+  core::LlamaConfig dense = small_config();
+  dense.width = 256, dense.heads = 8, dense.kv_heads = 4, dense.head_size = 96, dense.ffn = 1280;  // units of 192 and 128
+  core::LlamaConfig experts = dense;
+  experts.experts = 3, experts.experts_used = 2, experts.shared_ffn = 768;
+  for (const core::LlamaConfig& config : {dense, experts})
+    for (const core::Type type : {core::Type::q4_k, core::Type::q6_k, core::Type::q5_k}) {
+      const core::LlamaModel model = tests::random_llama(config, type, 12);
+      const std::vector<float> expected = run_single(model);
+      for (const char* shares : {"3:2:1", "1:0:1"}) {
+        CAPTURE(core::info(type).name);
+        CAPTURE(shares);
+        auto transports = comm::inproc_group(3);
+        CHECK(same_bits(run_on(transports, model, options_for(model, shares, 3)), expected));
+      }
+    }
+}
+
 TEST_CASE("any ranks, shares and algorithm give the bits of the single process") {
   for (const core::Type type : {core::Type::f32, core::Type::q8_0}) {
     const core::LlamaModel model = tests::random_llama(small_config(), type, 7);
