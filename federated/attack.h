@@ -60,7 +60,7 @@ class Attack {
 /// none y. sign-flip x - s d (1). scaled x + s d (10). gauss x + N(0, (s std)^2), std that of the models seen, by value (10).
 /// same-value x + s (1). zero x, a free rider. label-flip y, trained on turned labels. alie mean - s std of the models seen,
 /// by value (the largest s that honest updates hide, from clients and hostile of the round, 0 to 3). ipm x - s mean(d) of
-/// the models seen (0.5). nan: y with a value that is none. shape: y without its last value.
+/// the models seen (0.5); these three send y where no honest client has trained. nan: y with a value that is none. shape: y without its last value.
 std::vector<std::string_view> attack_kinds();
 
 /// How many standard deviations from the mean ALIE may go: the normal quantile of (m - floor(m / 2 + 1)) / (m - f), within

@@ -113,7 +113,7 @@ TEST_CASE("attacks send what their formulas say, and honest clients what they wo
   for (const float v : sent(options("alie", 1, 1.5), x, y, seen).model) CHECK(v == doctest::Approx(4 - 1.5 * std::sqrt(2.0)));
   CHECK(sent(options("ipm", 1), x, y, seen).model == Model{-0.5f, -5, -1.25f});
   CHECK(sent(options("ipm", 1, 10), x, y, seen).model == Model{-29, -62, -34.5f});
-  CHECK_THROWS_AS(sent(options("ipm", 1), x, y), core::Error);
+  for (const char* kind : {"ipm", "alie", "gauss"}) CHECK(sent(options(kind, 1, 10), x, y).model == y);  // of a round without honest replies
   for (const std::string_view kind : attack_kinds()) {
     const Attack attack(options(std::string(kind), 3), 10);
     CHECK(attack.needs_seen() == (kind == "alie" || kind == "ipm" || kind == "gauss"));
