@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tools/command.h"
+#include "tools/model_run.h"
 #include "tools/serve/chat_input.h"
 #include "tools/serve/ids.h"
 #include "tools/serve/served_model.h"
@@ -153,28 +154,26 @@ bool take_line(Conversation& conversation, const std::string& line) {
   return true;
 }
 
+int talk(const ChatOptions& options, ServedModel& model, core::Rank ranks) {
+  model.chat_template();  // whoever cannot chat says so at once
+  const bool terminal = ::isatty(STDIN_FILENO) && !options.json;
+  if (terminal) fmt::print(stderr, "{} on {} node(s). {}\n", model.name(), ranks, kHelp);
+  Conversation conversation(options, model);
+  std::string line;
+  do {
+    if (terminal) fmt::print(stderr, "> ");
+  } while (std::getline(std::cin, line) && take_line(conversation, line));
+  return 0;
+}
+
 int run_chat(const ChatOptions& options) {
   core::validate(options.session.sampler);
-  std::optional<core::LlamaModel> loaded;
-  if (!options.model.cluster.nodes_from_mpi()) loaded = load_served(options.model);
-  Cluster cluster(options.model.cluster);
-  if (cluster.is_worker()) return cluster.serve();
-  try {
-    if (!loaded) loaded = load_served(options.model);
-    ServedModel model(options.model, std::move(*loaded), cluster);
-    model.chat_template();  // whoever cannot chat says so at once
-    const bool terminal = ::isatty(STDIN_FILENO) && !options.json;
-    if (terminal) fmt::print(stderr, "{} on {} node(s). {}\n", model.name(), cluster.size(), kHelp);
-    Conversation conversation(options, model);
-    std::string line;
-    do {
-      if (terminal) fmt::print(stderr, "> ");
-    } while (std::getline(std::cin, line) && take_line(conversation, line));
-    return 0;
-  } catch (const core::Error& error) {
-    cluster.fail(error);
-    throw;
-  }
+  return run_with_model(
+      options.model.cluster, [&] { return load_served(options.model); },
+      [&](core::LlamaModel loaded, Cluster& cluster) {
+        ServedModel model(options.model, std::move(loaded), cluster);
+        return talk(options, model, cluster.size());
+      });
 }
 
 }  // namespace

@@ -7,16 +7,14 @@
 #include <nlohmann/json.hpp>
 
 #include "core/file.h"
-#include "core/models/load.h"
 #include "core/text/chat/chat_template.h"
 #include "core/text/tokenizer.h"
 #include "core/text/utf8.h"
 #include "partition/generate.h"
-#include "tools/cluster.h"
 #include "tools/command.h"
 #include "tools/measure.h"
+#include "tools/model_run.h"
 #include "tools/plan_print.h"
-#include "tools/shard_plan.h"
 #include "tools/token_ids.h"
 
 namespace starling::tools {
@@ -74,17 +72,11 @@ struct Run {
   nlohmann::json allreduce;
 };
 
-partition::ShardOptions shard_options(const GenerateOptions& options, const core::LlamaModel& model, Cluster* cluster,
-                                      std::int64_t prompt) {
-  partition::PlanOptions plan = plan_options(options.cluster, options.kv_type, model, cluster);
+/// Of the cache: the prompt and what is written, within the context.
+std::int64_t positions(const GenerateOptions& options, const core::LlamaModel& model, std::int64_t prompt) {
   const std::int64_t context = options.context > 0 ? options.context : model.config.context;
-  plan.positions = std::min(context, prompt + options.tokens);
   check(prompt <= context, Kind::usage, "a prompt of {} tokens does not fit the context of {} (--ctx)", prompt, context);
-  partition::ShardOptions result;
-  result.plan = partition::make_plan(model, plan);
-  result.rows_max = std::min(options.cluster.prefill_chunk, plan.positions);
-  result.allreduce = options.cluster.allreduce;
-  return result;
+  return std::min(context, prompt + options.tokens);
 }
 
 nlohmann::json allreduce_json(const comm::TransportGroup& group) {
@@ -102,8 +94,8 @@ Run run_model(const GenerateOptions& options, const core::LlamaModel& model, std
               Cluster* cluster, int threads, const partition::GenerateOptions& generate) {
   core::Pool pool(threads);
   comm::Transport* transport = cluster ? cluster->transport() : nullptr;
-  partition::ShardedLlama sharded(
-      model, shard_options(options, model, cluster, static_cast<std::int64_t>(prompt.size())), transport, pool);
+  const std::int64_t length = positions(options, model, static_cast<std::int64_t>(prompt.size()));
+  partition::ShardedLlama sharded(model, shard_options(options.cluster, options.kv_type, model, cluster, length), transport, pool);
   Run run;
   run.generation = partition::generate(sharded, prompt, generate);
   run.plan = sharded.plan();
@@ -171,13 +163,6 @@ bool same_alone(const GenerateOptions& options, const core::LlamaModel& model, s
   return same;
 }
 
-core::LlamaModel load(const GenerateOptions& options) {
-  core::LoadOptions load;
-  if (!options.tokenizer.empty()) load.tokenizer = options.tokenizer;
-  load.vocabulary_optional = !options.prompt_ids.empty();
-  return core::load_model(options.model, load);
-}
-
 int generate_on(const GenerateOptions& options, const core::LlamaModel& model, Cluster& cluster) {
   std::unique_ptr<core::Tokenizer> tokenizer;
   if (model.vocabulary.model != core::TokenizerModel::none) tokenizer = core::make_tokenizer(model.vocabulary);
@@ -206,18 +191,9 @@ int generate_on(const GenerateOptions& options, const core::LlamaModel& model, C
 
 int run_generate(const GenerateOptions& options) {
   core::validate(options.sampler);
-  // A model that cannot be read is said before anything is started; ranks that serve do not read it at all.
-  std::optional<core::LlamaModel> model;
-  if (!options.cluster.nodes_from_mpi()) model = load(options);
-  Cluster cluster(options.cluster);
-  if (cluster.is_worker()) return cluster.serve();
-  try {
-    if (!model) model = load(options);
-    return generate_on(options, *model, cluster);
-  } catch (const core::Error& error) {
-    cluster.fail(error);
-    throw;
-  }
+  return run_with_model(
+      options.cluster, [&] { return read_model(options.model, options.tokenizer, !options.prompt_ids.empty()); },
+      [&](const core::LlamaModel& model, Cluster& cluster) { return generate_on(options, model, cluster); });
 }
 
 }  // namespace

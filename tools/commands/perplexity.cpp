@@ -1,21 +1,23 @@
 // `starling perplexity`: how well a model predicts a text, on one process or on a cluster. The text is cut into windows
 // of the context's length, one behind the other; every window begins with the vocabulary's begin token, if it has one,
-// and every token after the first counts.
+// and every token after the first counts. --steps writes what was likeliest at every step, for comparisons with other
+// programs.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <limits>
+#include <optional>
+#include <utility>
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "core/clock.h"
 #include "core/file.h"
-#include "core/models/load.h"
 #include "core/text/tokenizer.h"
-#include "partition/shard.h"
-#include "tools/cluster.h"
 #include "tools/command.h"
-#include "tools/shard_plan.h"
+#include "tools/model_run.h"
+#include "tools/token_ids.h"
 
 namespace starling::tools {
 namespace {
@@ -25,7 +27,8 @@ using core::Kind;
 using core::TokenId;
 
 struct PerplexityOptions {
-  std::string model, file, tokenizer, kv_type;
+  std::string model, file, tokenizer, kv_type, steps;
+  bool ids = false;
   std::int64_t context = 0, windows = 0;
   ClusterOptions cluster;
   bool json = false;
@@ -56,13 +59,27 @@ double surprise(std::span<const float> logits, TokenId next) {
   return std::log(sum) + static_cast<double>(largest) - static_cast<double>(logits[static_cast<std::size_t>(next)]);
 }
 
-/// Over the tokens that were predicted.
+/// Over the tokens that were predicted. The steps are those of one window.
 struct Score {
   double sum = 0;
   std::int64_t tokens = 0;
+  std::vector<TokenId> likeliest;
+  std::vector<float> gap;  // between the two largest logits
+
+  void add(std::span<const float> logits, TokenId next, bool step) {
+    sum += surprise(logits, next);
+    ++tokens;
+    if (!step) return;
+    const auto best = std::max_element(logits.begin(), logits.end());
+    float second = -std::numeric_limits<float>::infinity();
+    for (auto at = logits.begin(); at != logits.end(); ++at)
+      if (at != best) second = std::max(second, *at);
+    likeliest.push_back(static_cast<TokenId>(best - logits.begin()));
+    gap.push_back(*best - second);
+  }
 };
 
-void score_window(partition::ShardedLlama& model, std::span<const TokenId> window, std::vector<float>& logits, Score& score) {
+void score_window(partition::ShardedLlama& model, std::span<const TokenId> window, std::vector<float>& logits, bool steps, Score& score) {
   const auto vocabulary = static_cast<std::size_t>(model.config().vocabulary);
   const auto step = static_cast<std::size_t>(model.rows_max());
   for (std::size_t at = 0; at + 1 < window.size(); at += step) {
@@ -71,41 +88,51 @@ void score_window(partition::ShardedLlama& model, std::span<const TokenId> windo
     model.step(std::span(&feed, 1));
     const auto rows = std::span(logits).first(tokens.size() * vocabulary);
     model.all_logits(0, rows);
-    for (std::size_t i = 0; i < tokens.size(); ++i)
-      score.sum += surprise(rows.subspan(i * vocabulary, vocabulary), window[at + i + 1]);
-    score.tokens += static_cast<std::int64_t>(tokens.size());
+    for (std::size_t i = 0; i < tokens.size(); ++i) score.add(rows.subspan(i * vocabulary, vocabulary), window[at + i + 1], steps);
   }
 }
 
-core::LlamaModel load(const PerplexityOptions& options) {
-  core::LoadOptions load;
-  if (!options.tokenizer.empty()) load.tokenizer = options.tokenizer;
-  return core::load_model(options.model, load);
+/// The whole text as tokens, and what every window begins with.
+std::pair<std::vector<TokenId>, std::optional<TokenId>> read_tokens(const PerplexityOptions& options, const core::LlamaModel& model) {
+  const std::string text = core::read_text(options.file, kMeasuredBytesMax);
+  if (options.ids) return {parse_ids(text, "--ids"), std::nullopt};
+  const auto tokenizer = core::make_tokenizer(model.vocabulary);
+  const core::Vocabulary& vocabulary = tokenizer->vocabulary();
+  return {tokenizer->encode(text, {.add_special = false}), vocabulary.add_bos.value_or(false) ? vocabulary.bos : std::nullopt};
+}
+
+/// One JSON object a window.
+void write_steps(const core::Sink& sink, const std::vector<TokenId>& window, Score& score) {
+  const nlohmann::json line{{"tokens", window}, {"likeliest", std::exchange(score.likeliest, {})}, {"gap", std::exchange(score.gap, {})}};
+  const std::string text = line.dump() + "\n";
+  sink(std::as_bytes(std::span(text)));
 }
 
 int measure(const PerplexityOptions& options, const core::LlamaModel& model, Cluster& cluster) {
-  const auto tokenizer = core::make_tokenizer(model.vocabulary);
-  const auto text = tokenizer->encode(core::read_text(options.file, kMeasuredBytesMax), {.add_special = false});
-  const core::Vocabulary& vocabulary = tokenizer->vocabulary();
-  const auto begin = vocabulary.add_bos.value_or(false) ? vocabulary.bos : std::nullopt;
+  const auto [text, begin] = read_tokens(options, model);
   const std::int64_t context = options.context > 0 ? options.context : model.config.context;
   check(context >= 2 && context <= model.config.context, Kind::usage, "--ctx {}: expected 2 to the model's context of {}", context,
         model.config.context);
   const auto windows = cut(text, begin, context, options.windows);
   check(!windows.empty(), Kind::usage, "{}: {} tokens, none of which can be predicted", options.file, text.size());
 
-  partition::PlanOptions plan = plan_options(options.cluster, options.kv_type, model, &cluster);
-  plan.positions = static_cast<std::int64_t>(windows.front().size());
-  partition::ShardOptions shard;
-  shard.plan = partition::make_plan(model, plan);
-  shard.rows_max = std::min(options.cluster.prefill_chunk, plan.positions);
-  shard.allreduce = options.cluster.allreduce;
+  const auto longest = static_cast<std::int64_t>(windows.front().size());
+  const partition::ShardOptions shard = shard_options(options.cluster, options.kv_type, model, &cluster, longest);
   core::Pool pool(cluster.threads());
   partition::ShardedLlama sharded(model, shard, cluster.transport(), pool);
   std::vector<float> logits(static_cast<std::size_t>(shard.rows_max * model.config.vocabulary));
   Score score;
   const auto start = std::chrono::steady_clock::now();
-  for (const auto& window : windows) score_window(sharded, window, logits, score);
+  if (options.steps.empty()) {
+    for (const auto& window : windows) score_window(sharded, window, logits, false, score);
+  } else {
+    core::write_file(options.steps, [&](const core::Sink& sink) {
+      for (const auto& window : windows) {
+        score_window(sharded, window, logits, true, score);
+        write_steps(sink, window, score);
+      }
+    });
+  }
   const double seconds = core::seconds_since(start);
   sharded.finish();
 
@@ -121,17 +148,9 @@ int measure(const PerplexityOptions& options, const core::LlamaModel& model, Clu
 }
 
 int run_perplexity(const PerplexityOptions& options) {
-  std::optional<core::LlamaModel> model;
-  if (!options.cluster.nodes_from_mpi()) model = load(options);
-  Cluster cluster(options.cluster);
-  if (cluster.is_worker()) return cluster.serve();
-  try {
-    if (!model) model = load(options);
-    return measure(options, *model, cluster);
-  } catch (const core::Error& error) {
-    cluster.fail(error);
-    throw;
-  }
+  return run_with_model(
+      options.cluster, [&] { return read_model(options.model, options.tokenizer, options.ids); },
+      [&](const core::LlamaModel& model, Cluster& cluster) { return measure(options, model, cluster); });
 }
 
 }  // namespace
@@ -143,6 +162,8 @@ std::function<int()> perplexity(CLI::App& app) {
   app.add_option("--tokenizer", o->tokenizer, "tokenizer file (default: beside the model)");
   app.add_option("--ctx", o->context, "tokens of a window (default: the model's context)")->check(CLI::Range(2, 1 << 24));
   app.add_option("--windows", o->windows, "at most so many windows (default: the whole text)")->check(CLI::Range(1, 1 << 24));
+  app.add_flag("--ids", o->ids, "the file holds token ids, as 1,2,3, of which windows take all");
+  app.add_option("--steps", o->steps, "file to write: for every window a JSON object of its tokens, the likeliest at each step and how far its logit is ahead");
   app.add_option("--kv-type", o->kv_type, "f32, f16 or q8_0 (default: f32 for F32 models, else f16)");
   add_cluster_options(app, o->cluster);
   add_json_flag(app, o->json);
