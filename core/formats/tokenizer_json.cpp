@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <unordered_map>
+#include <utility>
 
 #include "core/formats/json_fields.h"
 #include "core/formats/pre_tokenizer_names.h"
@@ -154,6 +155,68 @@ void read_post_processor(const JsonFields& root, const Ids& ids, const std::stri
     if (JsonFields(part, source, "post_processor").text("type") == "TemplateProcessing") read_template(part, ids, source, v);
 }
 
+/// Pieces that go on with a word carry a prefix here; in a vocabulary those that begin one do, as in GGUF.
+void mark_words(const JsonFields& model, Vocabulary& v) {
+  const std::string prefix = model.text("continuing_subword_prefix").value_or("##");
+  model.require(!prefix.empty(), "continuing_subword_prefix", "is empty");
+  for (std::size_t i = 0; i < v.pieces.size(); ++i) {
+    std::string& piece = v.pieces[i];
+    if (v.kinds[i] != PieceKind::normal) continue;
+    if (piece.starts_with(prefix) && piece != prefix) piece.erase(0, prefix.size());
+    else piece.insert(0, "\xE2\x96\x81");
+  }
+}
+
+/// What WordPiece does to a text is fixed but for the case of letters; a file that asks for something else is refused.
+void read_word_rules(const JsonFields& root, const JsonFields& model, const std::string& source, Vocabulary& v) {
+  const auto* normalizer = find_component(root.find("normalizer"), "BertNormalizer");
+  check(normalizer, Kind::unsupported, "{}: normalizer: a WordPiece model without BertNormalizer is not supported", source);
+  const JsonFields rules(*normalizer, source, "normalizer");
+  v.lowercase = rules.boolean("lowercase").value_or(true);
+  const bool usual = rules.boolean("clean_text").value_or(true) && rules.boolean("handle_chinese_chars").value_or(true) &&
+                     rules.boolean("strip_accents").value_or(*v.lowercase) == *v.lowercase;
+  check(usual, Kind::unsupported, "{}: normalizer: only clean_text, handle_chinese_chars and strip_accents with lowercase are supported", source);
+  check(find_component(root.find("pre_tokenizer"), "BertPreTokenizer"), Kind::unsupported,
+        "{}: pre_tokenizer: a WordPiece model without BertPreTokenizer is not supported", source);
+  const auto longest = model.integer("max_input_chars_per_word").value_or(100);
+  check(longest == 100, Kind::unsupported, "{}: model.max_input_chars_per_word: {} is not supported, only 100", source, longest);
+}
+
+/// The tokens around a text have roles of their own.
+void read_word_ends(const JsonFields& root, const Ids& ids, const std::string& source, Vocabulary& v) {
+  const auto* processor = find_component(root.find("post_processor"), "BertProcessing");
+  if (processor) {
+    const JsonFields fields(*processor, source, "post_processor");
+    const auto role = [&](std::string_view key) {
+      const auto& pair = fields.list(key);
+      const auto id = pair.size() == 2 && pair[0].is_string() ? id_of(ids, pair[0].get<std::string>()) : std::nullopt;
+      fields.require(id.has_value(), key, "names no token");
+      return id;
+    };
+    v.bos = role("cls"), v.eos = role("sep");
+    v.add_bos = v.add_eos = true;
+  } else {
+    read_post_processor(root, ids, source, v);
+  }
+  v.cls = std::exchange(v.bos, std::nullopt);
+  v.separator = std::exchange(v.eos, std::nullopt);
+  v.add_separator = std::exchange(v.add_eos, false);
+}
+
+Vocabulary word_pieces(const JsonFields& root, const JsonFields& model, const std::string& source) {
+  Vocabulary v;
+  v.model = TokenizerModel::wordpiece;
+  const std::vector<AddedToken> added = read_added(root, source);
+  read_pieces(model, added, source, v);
+  const Ids ids = index(v);
+  read_kinds(model, added, ids, v);
+  model.require(v.unknown.has_value(), "unk_token", "is no token");
+  read_word_rules(root, model, source, v);
+  read_word_ends(root, ids, source, v);
+  mark_words(model, v);
+  return v;
+}
+
 std::optional<std::string> token_text(const JsonFields& fields, std::string_view key) {
   const auto* member = fields.find(key);
   if (member && member->is_object()) return fields.object(key)->text("content");
@@ -168,7 +231,8 @@ Vocabulary decode_tokenizer_json(Bytes file, const std::string& source) {
   const auto model = root.object("model");
   root.require(model.has_value(), "model", "is missing");
   const std::string type = model->text("type").value_or("BPE");
-  check(type == "BPE", Kind::unsupported, "{}: model.type: '{}' is not supported, only BPE", source, type);
+  if (type == "WordPiece") return word_pieces(root, *model, source);
+  check(type == "BPE", Kind::unsupported, "{}: model.type: '{}' is not supported, only BPE and WordPiece", source, type);
   Vocabulary v;
   const std::vector<AddedToken> added = read_added(root, source);
   read_pieces(*model, added, source, v);

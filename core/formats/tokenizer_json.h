@@ -1,4 +1,4 @@
-// tokenizer.json (Hugging Face tokenizers) of the BPE kind, byte-level or SentencePiece-like with byte fallback,
+// tokenizer.json (Hugging Face tokenizers) of the BPE kind (byte-level, or SentencePiece-like with byte fallback) or WordPiece,
 // and the settings in tokenizer_config.json.
 #pragma once
 

@@ -117,9 +117,30 @@ Pooling pooling_of(const fs::path& folder) {
   const auto file = MappedFile::open(path);
   const nlohmann::json parsed = parse_json_object(file->bytes(), file->name());
   const JsonFields root(parsed, file->name());
-  const bool first = root.boolean("pooling_mode_cls_token").value_or(false);
-  check(first || root.boolean("pooling_mode_mean_tokens").value_or(true), Kind::unsupported, "{}: only the mean and the first token's vector are supported", file->name());
+  constexpr const char* kRefused = "{}: only the mean and the first token's vector are supported";
+  if (const auto mode = root.text("pooling_mode")) {  // since version 6
+    check(*mode == "mean" || *mode == "cls", Kind::unsupported, kRefused, file->name());
+    return *mode == "cls" ? Pooling::first : Pooling::mean;
+  }
+  const bool first = root.boolean("pooling_mode_cls_token").value_or(false), mean = root.boolean("pooling_mode_mean_tokens").value_or(!first);
+  bool other = first == mean;
+  for (const auto& [key, value] : parsed.items())
+    other = other || (key.starts_with("pooling_mode_") && key != "pooling_mode_cls_token" && key != "pooling_mode_mean_tokens" && value == true);
+  check(!other, Kind::unsupported, kRefused, file->name());
   return first ? Pooling::first : Pooling::mean;
+}
+
+/// What else they do with a text's vector has to be nothing, or to make it one of length one.
+void check_modules(const fs::path& folder) {
+  const fs::path path = folder / "modules.json";
+  if (!fs::exists(path)) return;
+  const std::string text = read_text(path, 1 << 20);
+  const nlohmann::json modules = nlohmann::json::parse(text, nullptr, false);
+  check(modules.is_array(), Kind::malformed, "{}: no list of modules", path.string());
+  for (const nlohmann::json& module : modules) {
+    const std::string type = JsonFields(module, path.string(), "module").required_text("type"), last = type.substr(type.rfind('.') + 1);
+    check(last == "Transformer" || last == "Pooling" || last == "Normalize", Kind::unsupported, "{}: the module '{}' is not supported", path.string(), type);
+  }
 }
 
 BertModel from_folder(const fs::path& folder) {
@@ -138,6 +159,7 @@ BertModel from_folder(const fs::path& folder) {
   c.vocabulary = root.required_integer("vocab_size");
   c.context = root.required_integer("max_position_embeddings");
   c.norm_epsilon = static_cast<float>(root.real("layer_norm_eps").value_or(1e-12));
+  check_modules(folder);
   c.pooling = pooling_of(folder);
   validate(c, settings->name());
   model.name = fs::absolute(folder).lexically_normal().filename().string();

@@ -9,10 +9,10 @@
 
 #include "core/error.h"
 #include "core/file.h"
-#include "core/formats/gguf.h"
-#include "core/formats/safetensors.h"
+#include "core/formats/gguf_llama.h"
+#include "core/text/tokenizer.h"
 #include "tests/core/small_model.h"
-#include "tests/oracle/small_llama.h"
+#include "tests/oracle/small_encoder.h"
 
 using namespace starling::core;
 using namespace starling::tests;
@@ -23,42 +23,9 @@ nlohmann::json golden() {
   return nlohmann::json::parse(read_text(std::filesystem::path(STARLING_SOURCE_DIR) / "tests/golden/architectures.json", 1 << 20))["encoder"];
 }
 
-void write_folder(const std::filesystem::path& folder, const nlohmann::json& c) {
-  std::filesystem::create_directories(folder);
-  std::ofstream(folder / "config.json") << c["config"];
-  std::vector<Outgoing> tensors;
-  for (const auto& [name, shape] : c["tensors"].items()) tensors.push_back(outgoing(name, planted_tensor(name, shape.get<Shape>()), Type::f32));
-  write_safetensors(folder / "model.safetensors", {}, tensors);
-}
-
 void check_close(const std::vector<float>& got, const nlohmann::json& expected) {
   REQUIRE(got.size() == expected.size());
   for (std::size_t i = 0; i < got.size(); ++i) CHECK(std::abs(static_cast<double>(got[i]) - expected[i].get<double>()) <= 1e-5);
-}
-
-/// The model as GGUF has it.
-void write_gguf_of(const std::filesystem::path& path, const BertModel& m, std::int64_t pooling) {
-  const BertConfig& c = m.config;
-  GgufMetadata metadata;
-  const auto count = [&](const char* key, std::int64_t value) { metadata.emplace_back(key, GgufValue{GgufType::u32, false, value}); };
-  metadata.emplace_back("general.architecture", GgufValue{GgufType::string, false, std::string("bert")});
-  count("bert.embedding_length", c.width), count("bert.block_count", c.layers), count("bert.attention.head_count", c.heads);
-  count("bert.feed_forward_length", c.ffn), count("bert.context_length", c.context), count("bert.pooling_type", pooling);
-  metadata.emplace_back("bert.attention.layer_norm_epsilon", GgufValue{GgufType::f32, false, static_cast<double>(c.norm_epsilon)});
-  std::vector<Outgoing> tensors{outgoing("token_embd.weight", m.tokens, Type::f32), outgoing("position_embd.weight", m.positions, Type::f32),
-                                outgoing("token_types.weight", m.types, Type::f32)};
-  const auto add = [&](const std::string& name, const Affine& a) {
-    tensors.push_back(outgoing(name + ".weight", a.weight, Type::f32));
-    tensors.push_back(outgoing(name + ".bias", a.bias, Type::f32));
-  };
-  add("token_embd_norm", m.embedding_norm);
-  for (std::size_t i = 0; i < m.blocks.size(); ++i) {
-    const BertBlock& b = m.blocks[i];
-    const std::string blk = "blk." + std::to_string(i) + ".";
-    add(blk + "attn_q", b.query), add(blk + "attn_k", b.key), add(blk + "attn_v", b.value), add(blk + "attn_output", b.output);
-    add(blk + "attn_output_norm", b.attention_norm), add(blk + "ffn_up", b.up), add(blk + "ffn_down", b.down), add(blk + "layer_output_norm", b.ffn_norm);
-  }
-  write_gguf(path, metadata, tensors);
 }
 
 }  // namespace
@@ -66,7 +33,7 @@ void write_gguf_of(const std::filesystem::path& path, const BertModel& m, std::i
 TEST_CASE("an encoder's rows and its text vectors are those of transformers, from a folder and from GGUF, on any threads") {
   const nlohmann::json c = golden();
   const Folder folder;
-  write_folder(folder / "bert", c);
+  write_encoder(folder / "bert", c);
   REQUIRE(is_bert(folder / "bert"));
   const BertModel model = load_bert(folder / "bert");
   const auto tokens = c["tokens"].get<std::vector<TokenId>>();
@@ -75,10 +42,10 @@ TEST_CASE("an encoder's rows and its text vectors are those of transformers, fro
   check_close({rows.end() - 48, rows.end()}, c["last_row"]);
   CHECK(encode(model, tokens, three) == rows);
   check_close(embedding(model, tokens, pool), c["mean"]);
-  write_gguf_of(folder / "a.gguf", model, 1);
+  write_encoder_gguf(folder / "a.gguf", model, 1);
   REQUIRE(is_bert(folder / "a.gguf"));
   CHECK(embedding(load_bert(folder / "a.gguf"), tokens, pool) == embedding(model, tokens, pool));
-  write_gguf_of(folder / "first.gguf", model, 2);
+  write_encoder_gguf(folder / "first.gguf", model, 2);
   check_close(embedding(load_bert(folder / "first.gguf"), tokens, pool), c["first"]);
   std::filesystem::create_directories(folder / "bert/1_Pooling");
   std::ofstream(folder / "bert/1_Pooling/config.json") << R"({"pooling_mode_cls_token": true, "pooling_mode_mean_tokens": false})";
@@ -88,18 +55,77 @@ TEST_CASE("an encoder's rows and its text vectors are those of transformers, fro
 TEST_CASE("an encoder refuses texts that do not fit and files that are not one") {
   nlohmann::json c = golden();
   const Folder folder;
-  write_folder(folder / "bert", c);
+  write_encoder(folder / "bert", c);
   const BertModel model = load_bert(folder / "bert");
   Pool pool(1);
   CHECK_THROWS_WITH_AS(encode(model, {}, pool), doctest::Contains("0 tokens"), Error);
   CHECK_THROWS_WITH_AS(encode(model, std::vector<TokenId>(25, 1), pool), doctest::Contains("takes 1 to 24"), Error);
   CHECK_THROWS_WITH_AS(encode(model, std::vector<TokenId>{40}, pool), doctest::Contains("vocabulary of 40"), Error);
-  write_gguf_of(folder / "a.gguf", model, 3);
+  write_encoder_gguf(folder / "a.gguf", model, 3);
   CHECK_THROWS_WITH_AS(load_bert(folder / "a.gguf"), doctest::Contains("bert.pooling_type"), Error);
   c["config"]["hidden_act"] = "relu";
-  write_folder(folder / "bert", c);
+  write_encoder(folder / "bert", c);
   CHECK_THROWS_WITH_AS(load_bert(folder / "bert"), doctest::Contains("hidden_act"), Error);
   c["config"]["hidden_act"] = "gelu", c["config"]["intermediate_size"] = 81;
-  write_folder(folder / "bert", c);
+  write_encoder(folder / "bert", c);
   CHECK_THROWS_WITH_AS(load_bert(folder / "bert"), doctest::Contains("intermediate.dense"), Error);
+}
+
+TEST_CASE("a text's tokens and vector are those of sentence-transformers, from its folder and from GGUF") {
+  const nlohmann::json golden = encoder_texts();
+  Pool pool(2);
+  for (const std::string pooling : {"mean", "first"}) {
+    const Folder folder;
+    write_text_encoder(folder / "bert", golden, pooling);
+    const BertModel model = load_bert(folder / "bert");
+    // Keys of the vocabulary are the same in any GGUF file.
+    GgufMetadata vocabulary = gguf_metadata("", small_model({}).config, model.vocabulary, Type::f32);
+    std::erase_if(vocabulary, [](const auto& entry) { return !entry.first.starts_with("tokenizer."); });
+    write_encoder_gguf(folder / "bert.gguf", model, pooling == "mean" ? 1 : 2, vocabulary);
+    const BertModel from_gguf = load_bert(folder / "bert.gguf");
+    const auto tokenizer = make_tokenizer(model.vocabulary), of_gguf = make_tokenizer(from_gguf.vocabulary);
+    for (const nlohmann::json& text : golden["texts"]) {
+      CAPTURE(text["text"]);
+      const auto tokens = tokenizer->encode(text["text"].get<std::string>());
+      CHECK(tokens == text["tokens"].get<std::vector<TokenId>>());
+      CHECK(of_gguf->encode(text["text"].get<std::string>()) == tokens);
+      check_close(embedding(model, tokens, pool), text[pooling]);
+      CHECK(embedding(from_gguf, tokens, pool) == embedding(model, tokens, pool));
+    }
+  }
+}
+
+TEST_CASE("what sentence-transformers would do otherwise with a text is refused") {
+  const nlohmann::json golden = encoder_texts();
+  const auto refused = [&](const char* file, const nlohmann::json& content, const char* why) {
+    const Folder folder;
+    write_text_encoder(folder / "bert", golden, "mean");
+    std::ofstream(folder / "bert" / file) << content;
+    CHECK_THROWS_WITH_AS(load_bert(folder / "bert"), doctest::Contains(why), Error);
+  };
+  refused("1_Pooling/config.json", {{"pooling_mode", "max"}}, "only the mean and the first");
+  refused("1_Pooling/config.json", {{"pooling_mode_cls_token", true}, {"pooling_mode_mean_tokens", true}}, "only the mean and the first");
+  refused("1_Pooling/config.json", {{"pooling_mode_mean_tokens", true}, {"pooling_mode_max_tokens", true}}, "only the mean and the first");
+  refused("modules.json", nlohmann::json::array({{{"type", "sentence_transformers.models.Dense"}}}), "models.Dense");
+  refused("modules.json", {{"type", 1}}, "no list of modules");
+  const auto tokenizer = [&](const char* part, const char* key, const nlohmann::json& value, const char* why) {
+    nlohmann::json changed = golden["tokenizer"];
+    changed[part][key] = value;
+    refused("tokenizer.json", changed, why);
+  };
+  tokenizer("normalizer", "type", "NFC", "BertNormalizer");
+  tokenizer("normalizer", "strip_accents", false, "strip_accents");
+  tokenizer("pre_tokenizer", "type", "Whitespace", "BertPreTokenizer");
+  tokenizer("model", "max_input_chars_per_word", 20, "max_input_chars_per_word");
+  tokenizer("model", "unk_token", "[NONE]", "unk_token");
+  tokenizer("model", "type", "Unigram", "Unigram");
+}
+
+TEST_CASE("the older form of a tokenizer.json says its ends by BertProcessing") {
+  nlohmann::json golden = encoder_texts();
+  golden["tokenizer"]["post_processor"] = {{"type", "BertProcessing"}, {"sep", {"[SEP]", 3}}, {"cls", {"[CLS]", 2}}};
+  const Folder folder;
+  write_text_encoder(folder / "bert", golden, "mean");
+  const auto tokenizer = make_tokenizer(load_bert(folder / "bert").vocabulary);
+  CHECK(tokenizer->encode("the cat") == std::vector<TokenId>{2, 5, 6, 3});
 }

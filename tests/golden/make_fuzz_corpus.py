@@ -243,6 +243,16 @@ def make_tokenizer_json():
     put("tokenizer_json", "metaspace.json", json.dumps(
         {"added_tokens": special, "model": spm, "normalizer": None,
          "pre_tokenizer": {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "first"}}).encode())
+    words = {text: i for i, text in enumerate(["[UNK]", "[CLS]", "[SEP]", "the", "cat", "##s"])}
+    bert = {"added_tokens": [{"id": i, "content": text, "special": True} for i, text in enumerate(["[UNK]", "[CLS]", "[SEP]"])],
+            "normalizer": {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True, "strip_accents": None, "lowercase": True},
+            "pre_tokenizer": {"type": "BertPreTokenizer"},
+            "model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100, "vocab": words}}
+    put("tokenizer_json", "wordpiece.json", json.dumps(
+        {**bert, "post_processor": {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "[CLS]"}}, {"Sequence": {"id": "A"}},
+                                                                             {"SpecialToken": {"id": "[SEP]"}}]}}).encode())
+    put("tokenizer_json", "wordpiece_older.json", json.dumps(
+        {**bert, "post_processor": {"type": "BertProcessing", "sep": ["[SEP]", 2], "cls": ["[CLS]", 1]}}).encode())
     put("tokenizer_config", "llama.json", json.dumps(
         {"bos_token": "<s>", "eos_token": {"content": "</s>"}, "pad_token": None, "add_bos_token": True,
          "add_eos_token": False, "chat_template": "{{ messages }}"}).encode())
