@@ -3,6 +3,7 @@ tools/check openai; by hand: tools/openai_client.py http://127.0.0.1:8080/v1 [KE
 import json
 import math
 import sys
+import time
 
 import openai
 
@@ -78,10 +79,34 @@ def embeddings():
     assert math.isclose(sum(v * v for v in by_float), 1, rel_tol=1e-4)
 
 
+def until_idle():
+    for _ in range(100):
+        state = json.loads(client._client.get(BASE.removesuffix("/v1") + "/cluster", headers={"Authorization": "Bearer " + KEY}).text)
+        if state["running"] == state["waiting"] == 0:
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"a cancelled answer is still being written: {state}")
+
+
 def cancel():
-    stream = client.chat.completions.create(model=MODEL, messages=HELLO, max_tokens=400, stream=True)
+    """By closing the connection, and by the answer's id: its slot is free at once, and what is written stays."""
+    long = dict(model=MODEL, messages=HELLO, max_tokens=400, temperature=0, stream=True)
+    stream = client.chat.completions.create(**long)
     next(iter(stream))
     stream.close()
+    until_idle()
+    stream = client.chat.completions.create(**long, stream_options={"include_usage": True})
+    chunks = iter(stream)
+    id = next(chunks).id
+    assert client.post("/cancel", body={"id": id}, cast_to=object) == {"id": id, "object": "cancellation", "cancelled": True}
+    rest = list(chunks)
+    assert [c.choices[0].finish_reason for c in rest if c.choices][-1] == "stop" and rest[-1].usage.completion_tokens < 400
+    until_idle()
+    try:
+        client.post("/cancel", body={"id": id}, cast_to=object)
+        raise AssertionError("an answer that is over was cancelled")
+    except openai.NotFoundError as error:
+        assert error.code == "completion_not_found", error
 
 
 def errors():

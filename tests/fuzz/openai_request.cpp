@@ -10,6 +10,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   tests::refuse_politely([&] {
     if (data[0] == 'c') tools::decode_chat_request(body);
     else if (data[0] == 't') tools::decode_completion_request(body);
+    else if (data[0] == 'x') tools::decode_cancel_request(body);
     else tools::decode_embedding_request(body);
   });
   return 0;

@@ -87,7 +87,7 @@ TEST_CASE("only whole characters are shown, and broken ones when nothing else ca
 TEST_CASE("logprobs are those of the logits as the model gave them") {
   SessionSettings settings;
   settings.logprobs = 2;
-  settings.logit_bias = {{0, -100.0f}, {99, 1.0f}};
+  settings.sampler.logit_bias = {{0, -100.0f}};
   settings.tokens = 1;
   std::vector<SessionEvent> events;
   Session session(kPieces, {}, settings, [&](SessionEvent event) { events.push_back(std::move(event)); });
@@ -102,6 +102,19 @@ TEST_CASE("logprobs are those of the logits as the model gave them") {
   REQUIRE(logprob.top.size() == 2);
   CHECK(logprob.top[0].first == "a");
   CHECK(logprob.top[0].second == doctest::Approx(2 - std::log(sum)));
+}
+
+TEST_CASE("presence is penalised of what was written, not of the prompt") {
+  SessionSettings settings;
+  settings.sampler.presence_penalty = 1;
+  settings.tokens = 3;
+  std::vector<SessionEvent> events;
+  Session session(kPieces, {0}, settings, [&](SessionEvent event) { events.push_back(std::move(event)); });
+  const std::vector<float> logits{2, 1.5f, 0, 0, 0, 0};
+  CHECK(session.next(logits) == 0);
+  CHECK(session.next(logits) == 1);
+  CHECK_FALSE(session.next(logits));
+  CHECK(text_of(events) == "aba");
 }
 
 TEST_CASE("a full context is an end of length, a lost cluster an error") {

@@ -7,7 +7,9 @@
 #include <nlohmann/json.hpp>
 
 #include "core/file.h"
+#include "core/models/bert.h"
 #include "tools/command.h"
+#include "tools/measure.h"
 #include "tools/plan_print.h"
 #include "tools/process.h"
 #include "tools/serve/api.h"
@@ -24,6 +26,7 @@ constexpr const char* kKeyVariable = "STARLING_API_KEY";
 struct ServeOptions {
   std::string http = "127.0.0.1:8080";
   std::string key, key_file;
+  std::string embeddings;
   int connections = 1024;
   bool json = false;
   int lifeline = -1;
@@ -73,8 +76,8 @@ class Front {
   Front(const Front&) = delete;
   Front& operator=(const Front&) = delete;
 
-  void show(ServedModel& model, Metrics& metrics) {
-    server_.post([this, &model, &metrics] { api_->set_model(&model, &metrics); });
+  void show(const Served& served) {
+    server_.post([this, served] { api_->serve(served); });
     server_.stop_on_signals();
   }
   void wait() { stopped_.get_future().wait(); }
@@ -93,11 +96,37 @@ struct Closing {
   ~Closing() { front.close(); }
 };
 
+std::unique_ptr<ServedEncoder> load_encoder(const ServeOptions& options, const std::string& path, std::string name) {
+  core::BertModel model = core::load_bert(path);
+  check(model.vocabulary.model != core::TokenizerModel::none, Kind::missing, "{}: there is no tokenizer.json beside the encoder", path);
+  const int threads = options.model.cluster.threads;
+  if (name.empty()) name = name_of(path);
+  return std::make_unique<ServedEncoder>(std::move(model), EncoderOptions{std::move(name), threads > 0 ? threads : describe_machine().cores, options.model.queue});
+}
+
+/// An encoder that is alone: vectors only, from this process.
+int serve_encoder(const ServeOptions& options, Front& front) {
+  check(options.model.cluster.nodes == ClusterOptions().nodes, Kind::usage, "--nodes {}: {} is an encoder, which one process computes", options.model.cluster.nodes,
+        options.model.model);
+  check(options.embeddings.empty(), Kind::usage, "--embeddings: {} is an encoder itself", options.model.model);
+  const auto encoder = load_encoder(options, options.model.model, options.model.name);
+  Metrics metrics(encoder->name());
+  const Closing closing{front};
+  front.show({nullptr, encoder.get(), &metrics});
+  say(options, {{"event", "ready"}, {"url", front.url()}, {"model", encoder->name()}, {"plan", nullptr}},
+      fmt::format("ready: {}, vectors of {} for texts of at most {} tokens, at {}", encoder->name(), encoder->config().width, encoder->config().context, front.url()));
+  announce(options.announce, front.url());
+  front.wait();
+  return 0;
+}
+
 int serve_with(const ServeOptions& options, Front& front, core::LlamaModel loaded, Cluster& cluster) {
+  const auto encoder = options.embeddings.empty() ? nullptr : load_encoder(options, options.embeddings, "");
   ServedModel model(options.model, std::move(loaded), cluster);
   Metrics metrics(model.name());
   const Closing closing{front};
-  front.show(model, metrics);
+  check(!encoder || encoder->name() != model.name(), Kind::usage, "--embeddings {}: the encoder has the model's name; --name gives the model another", options.embeddings);
+  front.show({&model, encoder.get(), &metrics});
   const partition::Plan& plan = model.engine().plan();
   for (const std::string& note : cluster.notes()) fmt::print(stderr, "starling: {}\n", note);
   say(options, {{"event", "ready"}, {"url", front.url()}, {"model", model.name()}, {"plan", to_json(plan)}},
@@ -122,6 +151,7 @@ int run_serve(const ServeOptions& options) {
   // Before the server's thread, which children must not outlive and whose signals they would miss.
   Front front(http, api_key(options));
   say(options, {{"event", "listening"}, {"url", front.url()}}, "listening on " + front.url());
+  if (core::is_bert(options.model.model)) return serve_encoder(options, front);
   core::LlamaModel loaded = load_served(options.model);
   Cluster cluster(options.model.cluster);
   try {
@@ -144,6 +174,7 @@ std::function<int()> serve(CLI::App& app) {
   app.add_option("--sequences", o->model.sequences, "answers that are computed at the same time, each with a cache of --ctx positions")
       ->capture_default_str()->check(CLI::Range(1, 1024));
   app.add_option("--queue", o->model.queue, "requests that wait beyond them; more are refused with status 429")->capture_default_str()->check(CLI::Range(0, 1 << 16));
+  app.add_option("--embeddings", o->embeddings, "an encoder (GGUF or folder of the BERT kind) that answers /v1/embeddings beside MODEL; MODEL may be one itself");
   app.add_option("--connections", o->connections, "clients connected at the same time")->capture_default_str()->check(CLI::Range(1, 1 << 16));
   app.add_option("--lifeline", o->lifeline)->group("");
   app.add_option("--announce", o->announce)->group("");

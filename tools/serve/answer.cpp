@@ -37,10 +37,11 @@ void Answer::event(int index, const SessionEvent& event) {
   Written written = take(choice, choice.parser.push(event.text));
   written.logprobs = event.logprobs;
   write(index, choice, std::move(written));
-  if (event.reason == "cancelled") return fail(ApiError(503, "unavailable_error", "the server is stopping"));
   if (event.reason.empty()) return;
+  const bool cancelled = event.reason == "cancelled";
+  if (cancelled && !stopped_) return fail(ApiError(503, "unavailable_error", "the server is stopping"));
   write(index, choice, take(choice, choice.parser.finish()));
-  finish_choice(index, choice, choice.calls > 0 && event.reason == "stop" ? "tool_calls" : event.reason);
+  finish_choice(index, choice, cancelled ? "stop" : choice.calls > 0 && event.reason == "stop" ? "tool_calls" : event.reason);
 }
 
 Written Answer::take(Choice& choice, core::ToolCallParser::Output found) const {

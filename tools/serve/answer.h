@@ -34,6 +34,8 @@ class Answer {
   /// Nobody waits for it any more, or it is complete.
   bool over() const { return over_; }
   void abandon() { over_ = true; }
+  /// Its sequences are being cancelled on request: what they wrote is the answer.
+  void stop() { stopped_ = true; }
 
  private:
   struct Choice {
@@ -54,7 +56,7 @@ class Answer {
   Options options_;
   std::vector<Choice> choices_;
   std::int64_t cached_ = 0;
-  bool over_ = false;
+  bool over_ = false, stopped_ = false;
 };
 
 }  // namespace starling::tools

@@ -3,8 +3,6 @@
 #include <cmath>
 
 #include "tools/serve/chat_page.h"
-#include "tools/serve/generation.h"
-#include "tools/serve/resident.h"
 
 namespace starling::tools {
 namespace {
@@ -18,7 +16,9 @@ void expect_method(const HttpRequest& request, const std::string& method) {
     throw ApiError(405, "invalid_request_error", fmt::format("{} is for {}", request.path, method));
 }
 
-bool is_post(const std::string& path) { return path == "/v1/chat/completions" || path == "/v1/completions" || path == "/v1/embeddings"; }
+bool is_post(const std::string& path) {
+  return path == "/v1/chat/completions" || path == "/v1/completions" || path == "/v1/embeddings" || path == "/v1/cancel";
+}
 
 /// Names of endpoints as metrics show them: whatever else is asked for is one.
 std::string endpoint(const std::string& path) {
@@ -51,18 +51,6 @@ class Counted final : public Exchange {
   std::string endpoint_;
 };
 
-MetricGauges gauges(const ServedModel& model) {
-  const partition::EngineStatus status = model.engine().status();
-  MetricGauges gauges;
-  gauges.running = status.running;
-  gauges.waiting = status.waiting;
-  gauges.kv_positions = status.positions_used;
-  gauges.kv_positions_max = status.positions;
-  for (const partition::RankPlan& rank : model.engine().plan().ranks) gauges.nodes.push_back({rank.name, rank.weight_bytes, rank.kv_bytes});
-  gauges.resident_bytes = resident_bytes();
-  return gauges;
-}
-
 /// Nothing is to be written: the prompt comes back, or an empty text.
 void answer_nothing(GenerationJob job, const std::shared_ptr<Exchange>& exchange) {
   Answer answer(exchange, job.answer);
@@ -74,50 +62,21 @@ void answer_nothing(GenerationJob job, const std::shared_ptr<Exchange>& exchange
 
 }  // namespace
 
-Json cluster_state(const ServedModel& model, const Metrics& metrics) {
-  const partition::EngineStatus status = model.engine().status();
-  const partition::Plan& plan = model.engine().plan();
-  Json nodes = Json::array();
-  for (std::size_t i = 0; i < plan.ranks.size(); ++i) {
-    const partition::RankPlan& rank = plan.ranks[i];
-    Json node{{"name", rank.name}, {"share", rank.share}, {"weight_bytes", rank.weight_bytes}, {"kv_bytes", rank.kv_bytes}};
-    if (i < model.nodes().size()) {
-      node["threads"] = model.nodes()[i].threads;
-      node["memory_bytes"] = model.nodes()[i].memory_bytes;
-    }
-    nodes.push_back(std::move(node));
-  }
-  return {{"model", model.name()},
-          {"partition", plan.partition},
-          {"context", plan.positions},
-          {"running", status.running},
-          {"waiting", status.waiting},
-          {"sequences", status.sequences},
-          {"positions_used", status.positions_used},
-          {"positions", status.positions},
-          {"prompt_tokens", status.prompt_tokens},
-          {"reused_tokens", status.reused_tokens},
-          {"generated_tokens", metrics.generated()},
-          {"steps", status.steps},
-          {"step_seconds", status.step_seconds},
-          {"wait_seconds", status.wait_seconds},
-          {"failure", status.failure},
-          {"nodes", std::move(nodes)}};
-}
-
-void Api::set_model(ServedModel* model, Metrics* metrics) {
-  model_ = model;
-  metrics_ = metrics;
+const Served& Api::served() const {
+  if (stopping_) throw ApiError(503, "unavailable_error", "the server is stopping");
+  if (!served_.model && !served_.encoder) throw ApiError(503, "unavailable_error", "the model is being loaded", "", "model_loading");
+  return served_;
 }
 
 ServedModel& Api::model() const {
-  if (stopping_) throw ApiError(503, "unavailable_error", "the server is stopping");
-  if (!model_) throw ApiError(503, "unavailable_error", "the model is being loaded", "", "model_loading");
-  return *model_;
+  if (served().model) return *served_.model;
+  throw invalid("model", fmt::format("{} is an encoder: it makes vectors of texts (/v1/embeddings), but writes none", served_.encoder->name()), "model_not_supported");
 }
 
+std::string Api::failure() const { return served_.model ? served_.model->engine().status().failure : ""; }
+
 void Api::handle(HttpRequest request, std::shared_ptr<Exchange> exchange) {
-  if (metrics_) exchange = std::make_shared<Counted>(std::move(exchange), *metrics_, endpoint(request.path));
+  if (served_.metrics) exchange = std::make_shared<Counted>(std::move(exchange), *served_.metrics, endpoint(request.path));
   try {
     if (!route_page(request, *exchange)) {
       admit(admission_, request);
@@ -133,7 +92,6 @@ void Api::handle(HttpRequest request, std::shared_ptr<Exchange> exchange) {
 /// What needs no key: the page, which has no secrets, and whether the server is well.
 bool Api::route_page(const HttpRequest& request, Exchange& exchange) const {
   const std::string& path = request.path;
-  const bool ready = model_ && !stopping_ && model_->engine().status().failure.empty();
   if (path == "/") {
     expect_method(request, "GET");
     exchange.reply({200, "text/html; charset=utf-8", std::string(chat_page()), {{"Content-Security-Policy", "default-src 'self' 'unsafe-inline'; img-src data:"}}});
@@ -144,8 +102,8 @@ bool Api::route_page(const HttpRequest& request, Exchange& exchange) const {
     exchange.reply(json_reply({{"status", "ok"}}));
   } else if (path == "/health" || path == "/readyz") {
     expect_method(request, "GET");
-    if (!ready) model();
-    if (!ready) throw ApiError(503, "unavailable_error", model_->engine().status().failure);
+    served();
+    if (!failure().empty()) throw ApiError(503, "unavailable_error", failure());
     exchange.reply(json_reply({{"status", "ok"}}));
   } else {
     return false;
@@ -163,35 +121,52 @@ void Api::route(const HttpRequest& request, const std::shared_ptr<Exchange>& exc
   if (path != "/metrics" && path != "/cluster" && path != "/v1/models" && !path.starts_with(kModel))
     throw ApiError(404, "not_found_error", fmt::format("there is no {} here", path.substr(0, 80)), "", "unknown_url");
   expect_method(request, "GET");
-  ServedModel& served = model();
-  if (path == "/metrics") return exchange->reply({200, kMetricsType, metrics_->text(gauges(served)), {}});
-  if (path == "/cluster") return exchange->reply(json_reply(cluster_state(served, *metrics_)));
-  if (path == "/v1/models") return exchange->reply(json_reply(model_list(served.name(), served.created())));
-  check_model(path.substr(kModel.size()));
-  exchange->reply(json_reply(model_entry(served.name(), served.created())));
+  const Served& all = served();
+  if (path == "/metrics") return exchange->reply({200, kMetricsType, all.metrics->text(gauges(all)), {}});
+  if (path == "/cluster") return exchange->reply(json_reply(cluster_state(all)));
+  if (path == "/v1/models") return exchange->reply(json_reply(model_list(model_entries(all))));
+  const std::string name = path.substr(kModel.size());
+  for (const Json& entry : model_entries(all))
+    if (entry.at("id") == name) return exchange->reply(json_reply(entry));
+  throw no_model(name);
 }
 
 void Api::post(const HttpRequest& request, const std::shared_ptr<Exchange>& exchange) {
-  if (const std::string failure = model().engine().status().failure; !failure.empty()) throw ApiError(503, "unavailable_error", failure);
-  if (request.path == "/v1/completions") complete(decode_completion_request(request.body), exchange);
+  served();
+  if (!failure().empty()) throw ApiError(503, "unavailable_error", failure());
+  if (request.path == "/v1/cancel") cancel(decode_cancel_request(request.body), *exchange);
+  else if (request.path == "/v1/completions") complete(decode_completion_request(request.body), exchange);
   else if (request.path == "/v1/embeddings") embed(decode_embedding_request(request.body), exchange);
   else chat(decode_chat_request(request.body), exchange);
 }
 
-void Api::check_model(const std::string& name) const {
+ApiError Api::no_model(const std::string& name) const {
+  std::string here;
+  for (const Json& entry : model_entries(served_)) here += fmt::format("{}'{}'", here.empty() ? "" : " and ", entry.at("id").get<std::string>());
+  return ApiError(404, "not_found_error", fmt::format("the model '{}' is not here; this server has {}", name.substr(0, 120), here), "model", "model_not_found");
+}
+
+void Api::check_writer(const std::string& name) const {
   if (name.empty() || name == model().name()) return;
-  throw ApiError(404, "not_found_error", fmt::format("the model '{}' is not here; this server has '{}'", name.substr(0, 120), model().name()), "model",
-                 "model_not_found");
+  if (served_.encoder && name == served_.encoder->name()) throw invalid("model", fmt::format("{} is an encoder and writes no text; '{}' does", name, model().name()), "model_not_supported");
+  throw no_model(name);
+}
+
+void Api::cancel(const std::string& id, Exchange& exchange) {
+  if (!generations_.cancel(id))
+    throw ApiError(404, "not_found_error", fmt::format("no answer '{}' is under way", id.substr(0, 80)), "id", "completion_not_found");
+  exchange.reply(json_reply({{"id", id}, {"object", "cancellation"}, {"cancelled", true}}));
 }
 
 void Api::complete(const CompletionRequest& request, const std::shared_ptr<Exchange>& exchange) {
   const GenerationRequest& g = request.generation;
-  check_model(g.model);
+  check_writer(g.model);
   GenerationJob job;
   const std::uint64_t seed = random_seed();
   const auto grammar = answer_grammar(g.format, "");
   for (const Prompt& prompt : request.prompts) {
-    job.prompts.push_back(encode_prompt(model(), prompt, "prompt"));
+    job.prompts.push_back(encode_prompt(model().tokenizer(), model().vocabulary(), prompt, "prompt"));
+    check_room(model(), job.prompts.back().size(), "prompt");
     job.answer.prompt_tokens += static_cast<std::int64_t>(job.prompts.back().size());
     for (int choice = 0; choice < g.choices; ++choice) {
       job.settings.push_back(session_settings(model(), g, job.prompts.back().size(), seed, choice));
@@ -205,7 +180,7 @@ void Api::complete(const CompletionRequest& request, const std::shared_ptr<Excha
   job.answer.choices = static_cast<int>(job.settings.size());
   job.answer.stream = g.stream;
   if (g.tokens == 0) return answer_nothing(std::move(job), exchange);
-  generate(model(), *metrics_, std::move(job), exchange);
+  generations_.start(model(), *served_.metrics, std::move(job), exchange);
 }
 
 }  // namespace starling::tools

@@ -6,11 +6,10 @@
 #include <string>
 
 #include "tools/serve/admission.h"
+#include "tools/serve/generation.h"
 #include "tools/serve/http.h"
-#include "tools/serve/json_fields.h"
-#include "tools/serve/metrics.h"
 #include "tools/serve/openai_request.h"
-#include "tools/serve/served_model.h"
+#include "tools/serve/served.h"
 
 namespace starling::tools {
 
@@ -19,7 +18,7 @@ class Api {
   explicit Api(Admission admission) : admission_(std::move(admission)) {}
 
   /// Until a model is there, whoever asks for one hears that it is loading.
-  void set_model(ServedModel* model, Metrics* metrics);
+  void serve(const Served& served) { served_ = served; }
   /// No new work; what runs is finished.
   void stop() { stopping_ = true; }
 
@@ -32,17 +31,21 @@ class Api {
   void complete(const CompletionRequest& request, const std::shared_ptr<Exchange>& exchange);
   void chat(const ChatRequest& request, const std::shared_ptr<Exchange>& exchange);
   void embed(const EmbeddingRequest& request, const std::shared_ptr<Exchange>& exchange);
-  void check_model(const std::string& name) const;
-  /// ApiError 503 while there is none, or after it was lost.
+  void cancel(const std::string& id, Exchange& exchange);
+  /// ApiError unless `name` (empty: any) is the model that writes.
+  void check_writer(const std::string& name) const;
+  ApiError no_model(const std::string& name) const;
+  /// ApiError 503 while there is nothing.
+  const Served& served() const;
+  /// The model that writes; ApiError 400 when there is an encoder only.
   ServedModel& model() const;
+  /// Why the cluster no longer computes; empty while it does.
+  std::string failure() const;
 
   Admission admission_;
-  ServedModel* model_ = nullptr;
-  Metrics* metrics_ = nullptr;
+  Served served_;
+  Generations generations_;
   bool stopping_ = false;
 };
-
-/// What /cluster tells: the nodes, what they hold, and what the engine does.
-Json cluster_state(const ServedModel& model, const Metrics& metrics);
 
 }  // namespace starling::tools

@@ -40,7 +40,7 @@ core::ChatInput chat_input(const ChatRequest& request) {
 
 void Api::chat(const ChatRequest& request, const std::shared_ptr<Exchange>& exchange) {
   const GenerationRequest& g = request.generation;
-  check_model(g.model);
+  check_writer(g.model);
   const core::ToolCallStyle style = model().chat_template().calls;
   const std::string forced = forced_calls(request, style);
   const auto grammar = answer_grammar(g.format, forced);
@@ -64,7 +64,7 @@ void Api::chat(const ChatRequest& request, const std::shared_ptr<Exchange>& exch
   job.answer.stream = g.stream;
   job.answer.prompt_tokens = static_cast<std::int64_t>(tokens);
   if (request.choice != Choice::none) job.answer.calls = style;
-  generate(model(), *metrics_, std::move(job), exchange);
+  generations_.start(model(), *served_.metrics, std::move(job), exchange);
 }
 
 }  // namespace starling::tools

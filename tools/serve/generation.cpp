@@ -38,31 +38,34 @@ class Stopwatch {
   Clock::time_point arrival_, last_;
 };
 
-/// What a request's sequences and its answer share.
-struct Job {
-  partition::Engine& engine;
-  Answer answer;
-  std::vector<SequenceId> ids;
-
-  void cancel() {
-    answer.abandon();
-    for (const SequenceId id : ids) engine.cancel(id);
-  }
-};
-
 bool says_something(const SessionEvent& event) {
   return !event.text.empty() || !event.logprobs.empty() || event.cached || !event.reason.empty() || event.error;
 }
 
 }  // namespace
 
-std::vector<core::TokenId> encode_prompt(const ServedModel& model, const Prompt& prompt, const std::string& param) {
+/// What a request's sequences and its answer share.
+struct Generations::Job {
+  partition::Engine& engine;
+  Answer answer;
+  std::vector<SequenceId> ids;
+
+  void cancel_all() {
+    for (const SequenceId id : ids) engine.cancel(id);
+  }
+  /// Nobody waits for the answer.
+  void abandon() {
+    answer.abandon();
+    cancel_all();
+  }
+};
+
+std::vector<core::TokenId> encode_prompt(const core::Tokenizer& tokenizer, std::int64_t vocabulary, const Prompt& prompt, const std::string& param) {
   const auto* text = std::get_if<std::string>(&prompt);
-  const auto ids = text ? model.tokenizer().encode(*text) : std::get<std::vector<core::TokenId>>(prompt);
+  const auto ids = text ? tokenizer.encode(*text) : std::get<std::vector<core::TokenId>>(prompt);
   for (const core::TokenId id : ids)
-    if (id >= model.vocabulary()) throw invalid(param, fmt::format("{}: the model has no token {}", param, id));
+    if (id >= vocabulary) throw invalid(param, fmt::format("{}: the model has no token {}", param, id));
   if (ids.empty()) throw invalid(param, fmt::format("{}: there is no token in it", param));
-  check_room(model, ids.size(), param);
   return ids;
 }
 
@@ -82,15 +85,15 @@ SessionSettings session_settings(const ServedModel& model, const GenerationReque
   settings.sampler.repeat_penalty = static_cast<float>(request.repetition_penalty);
   // Choices of one request differ, and the first is what a request for one choice gives.
   settings.sampler.seed = (request.seed ? static_cast<std::uint64_t>(*request.seed) : seed) + 0x9E3779B97F4A7C15u * static_cast<std::uint64_t>(choice);
-  settings.logit_bias = request.logit_bias;
-  for (const auto& [id, bias] : settings.logit_bias)
+  settings.sampler.logit_bias = request.logit_bias;
+  for (const auto& [id, bias] : request.logit_bias)
     if (id >= model.vocabulary()) throw invalid("logit_bias", fmt::format("logit_bias: the model has no token {}", id));
   const std::int64_t room = model.context() - static_cast<std::int64_t>(prompt_tokens);
   settings.tokens = std::min(request.tokens.value_or(room), room);
   settings.stop = request.stop;
   settings.logprobs = request.logprobs;
-  settings.presence_penalty = static_cast<float>(request.presence_penalty);
-  settings.frequency_penalty = static_cast<float>(request.frequency_penalty);
+  settings.sampler.presence_penalty = static_cast<float>(request.presence_penalty);
+  settings.sampler.frequency_penalty = static_cast<float>(request.frequency_penalty);
   return settings;
 }
 
@@ -109,8 +112,18 @@ std::shared_ptr<const core::Grammar> answer_grammar(const OutputFormat& format, 
   return nullptr;
 }
 
-void generate(ServedModel& model, Metrics& metrics, GenerationJob job, const std::shared_ptr<Exchange>& exchange) {
+bool Generations::cancel(const std::string& id) {
+  const auto found = jobs_.find(id);
+  const auto job = found == jobs_.end() ? nullptr : found->second.lock();
+  if (!job || job->answer.over()) return false;
+  job->answer.stop();
+  job->cancel_all();
+  return true;
+}
+
+void Generations::start(ServedModel& model, Metrics& metrics, GenerationJob job, const std::shared_ptr<Exchange>& exchange) {
   const std::size_t each = job.settings.size() / job.prompts.size();
+  const std::string id = job.answer.head.id;
   auto shared = std::make_shared<Job>(Job{model.engine(), Answer(exchange, std::move(job.answer)), {}});
   for (std::size_t choice = 0; choice < job.settings.size(); ++choice) {
     std::vector<core::TokenId> prompt = job.prompts[choice / each];
@@ -121,7 +134,7 @@ void generate(ServedModel& model, Metrics& metrics, GenerationJob job, const std
       exchange->run([shared, index, event = std::move(event)] {
         if (shared->answer.over()) return;
         shared->answer.event(index, event);
-        if (event.error) shared->cancel();
+        if (event.error) shared->abandon();
       });
     };
     partition::Request request;
@@ -130,12 +143,14 @@ void generate(ServedModel& model, Metrics& metrics, GenerationJob job, const std
     try {
       shared->ids.push_back(model.engine().submit(std::move(request)));
     } catch (const core::Error&) {
-      shared->cancel();
+      shared->abandon();
       throw;
     }
   }
   shared->answer.begin();
-  exchange->on_gone([shared] { shared->cancel(); });
+  std::erase_if(jobs_, [](const auto& entry) { return entry.second.expired(); });
+  jobs_.emplace(id, shared);
+  exchange->on_gone([shared] { shared->abandon(); });
 }
 
 }  // namespace starling::tools

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -14,9 +15,8 @@
 
 namespace starling::tools {
 
-/// The ids of `prompt`. ApiError naming `param` for ids that the model does not have, for nothing at all and for more
-/// than the context holds.
-std::vector<core::TokenId> encode_prompt(const ServedModel& model, const Prompt& prompt, const std::string& param);
+/// The ids of `prompt`. ApiError naming `param` for ids that the model does not have and for nothing at all.
+std::vector<core::TokenId> encode_prompt(const core::Tokenizer& tokenizer, std::int64_t vocabulary, const Prompt& prompt, const std::string& param);
 
 /// What a session of choice number `choice` does. A request without a seed gets one from `seed`.
 SessionSettings session_settings(const ServedModel& model, const GenerationRequest& request, std::size_t prompt_tokens,
@@ -35,8 +35,18 @@ struct GenerationJob {
   Answer::Options answer;
 };
 
-/// Submits every choice, or none: an error of the engine, such as a full queue, leaves nothing behind. Cancels them
-/// all when the client goes away or one of them fails.
-void generate(ServedModel& model, Metrics& metrics, GenerationJob job, const std::shared_ptr<Exchange>& exchange);
+/// The answers under way. Lives on the server's thread.
+class Generations {
+ public:
+  /// Submits every choice, or none: an error of the engine, such as a full queue, leaves nothing behind. Cancels them
+  /// all when the client goes away or one of them fails.
+  void start(ServedModel& model, Metrics& metrics, GenerationJob job, const std::shared_ptr<Exchange>& exchange);
+  /// Ends the answer with this id within a token, with what is written so far; false when there is none under way.
+  bool cancel(const std::string& id);
+
+ private:
+  struct Job;
+  std::map<std::string, std::weak_ptr<Job>> jobs_;
+};
 
 }  // namespace starling::tools

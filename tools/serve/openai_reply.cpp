@@ -156,9 +156,7 @@ Json model_entry(const std::string& name, std::int64_t created) {
   return {{"id", name}, {"object", "model"}, {"created", created}, {"owned_by", "starling"}};
 }
 
-Json model_list(const std::string& name, std::int64_t created) {
-  return {{"object", "list"}, {"data", Json::array({model_entry(name, created)})}};
-}
+Json model_list(std::vector<Json> entries) { return {{"object", "list"}, {"data", std::move(entries)}}; }
 
 std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 

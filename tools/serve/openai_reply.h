@@ -64,7 +64,7 @@ Json usage_chunk(const ReplyHead& head, const char* object, const Usage& usage);
 
 Json embedding_reply(const std::string& model, std::span<const std::vector<float>> vectors, bool base64, std::int64_t tokens);
 Json model_entry(const std::string& name, std::int64_t created);
-Json model_list(const std::string& name, std::int64_t created);
+Json model_list(std::vector<Json> entries);
 
 inline constexpr const char* kChatChunk = "chat.completion.chunk";
 inline constexpr const char* kCompletion = "text_completion";

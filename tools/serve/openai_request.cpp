@@ -165,4 +165,11 @@ EmbeddingRequest decode_embedding_request(std::string_view body) {
   return embedding;
 }
 
+std::string decode_cancel_request(std::string_view body) {
+  const Json json = parse_object(body);
+  const auto id = JsonFields(json, "").text("id");
+  if (!id) throw invalid("id", "id: expected the id of a completion");
+  return *id;
+}
+
 }  // namespace starling::tools

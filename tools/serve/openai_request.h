@@ -85,5 +85,7 @@ struct EmbeddingRequest {
 ChatRequest decode_chat_request(std::string_view body);
 CompletionRequest decode_completion_request(std::string_view body);
 EmbeddingRequest decode_embedding_request(std::string_view body);
+/// The id of the answer that is to end, of {"id": "chatcmpl-..."}.
+std::string decode_cancel_request(std::string_view body);
 
 }  // namespace starling::tools

@@ -13,12 +13,6 @@ namespace {
 
 constexpr std::int64_t kContextDefault = 4096;
 
-std::string name_of(const ModelOptions& options) {
-  if (!options.name.empty()) return options.name;
-  const std::filesystem::path path(options.model);
-  return path.has_stem() ? path.stem().string() : path.parent_path().filename().string();
-}
-
 partition::ShardOptions shard_options(const ModelOptions& options, const core::LlamaModel& model, Cluster& cluster) {
   partition::PlanOptions plan = plan_options(options.cluster, options.kv_type, model, &cluster);
   plan.positions = options.context > 0 ? options.context : std::min(model.config.context, kContextDefault);
@@ -46,6 +40,11 @@ void add_model_options(CLI::App& app, ModelOptions& options) {
   add_cluster_options(app, options.cluster);
 }
 
+std::string name_of(const std::string& model) {
+  const std::filesystem::path path(model);
+  return path.has_stem() ? path.stem().string() : path.parent_path().filename().string();
+}
+
 std::int64_t seconds_since_1970() {
   return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
@@ -57,7 +56,7 @@ core::LlamaModel load_served(const ModelOptions& options) {
 }
 
 ServedModel::ServedModel(const ModelOptions& options, core::LlamaModel model, Cluster& cluster)
-    : name_(name_of(options)),
+    : name_(options.name.empty() ? name_of(options.model) : options.name),
       created_(seconds_since_1970()),
       nodes_(cluster.nodes()),
       model_(std::move(model)),

@@ -33,6 +33,9 @@ struct ModelOptions {
 /// MODEL, --tokenizer, --ctx, --kv-type, --template and the cluster's options.
 void add_model_options(CLI::App& app, ModelOptions& options);
 
+/// What a model is called after its file or folder.
+std::string name_of(const std::string& model);
+
 std::int64_t seconds_since_1970();
 
 /// Reads the model. Errors as of core::load_model.

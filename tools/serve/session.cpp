@@ -36,7 +36,7 @@ std::optional<TokenId> Session::next(std::span<const float> logits) {
 }
 
 std::optional<TokenId> Session::choose(std::span<const float> logits) {
-  const TokenId id = sampler_.sample(adjusted(logits), sequence_, static_cast<std::uint64_t>(written()));
+  const TokenId id = sampler_.sample(masked(logits), sequence_, static_cast<std::uint64_t>(written()), prompt_);
   if (tokenizer_.ends_generation(id)) {
     finish("stop");
     return std::nullopt;
@@ -45,7 +45,6 @@ std::optional<TokenId> Session::choose(std::span<const float> logits) {
   if (settings_.logprobs) event.logprobs.push_back(logprob(logits, id));
   const std::string piece = tokenizer_.decode_next(sequence_.empty() ? -1 : sequence_.back(), id);
   sequence_.push_back(id);
-  if (settings_.presence_penalty != 0 || settings_.frequency_penalty != 0) ++counts_[id];
   if (matcher_) matcher_->accept(id);
   event.tokens = written();
   event.text = stops_.push(piece);
@@ -61,8 +60,12 @@ void Session::ended(partition::Ending ending, const core::Error& why) {
   if (ending == partition::Ending::context_full) return finish("length");
   SessionEvent event;
   event.tokens = written();
-  if (ending == partition::Ending::cancelled) event.reason = "cancelled";
-  else event.error = std::make_shared<ApiError>(as_api_error(why));
+  if (ending == partition::Ending::cancelled) {
+    event.text = stops_.finish();
+    event.reason = "cancelled";
+  } else {
+    event.error = std::make_shared<ApiError>(as_api_error(why));
+  }
   listener_(std::move(event));
 }
 
@@ -75,15 +78,12 @@ void Session::finish(std::string reason) {
   listener_(std::move(event));
 }
 
-std::span<const float> Session::adjusted(std::span<const float> logits) {
-  if (settings_.logit_bias.empty() && counts_.empty() && !matcher_) return logits;
-  adjusted_.assign(logits.begin(), logits.end());
-  for (const auto& [id, bias] : settings_.logit_bias)
-    if (static_cast<std::size_t>(id) < adjusted_.size()) adjusted_[static_cast<std::size_t>(id)] += bias;
-  for (const auto& [id, count] : counts_)
-    adjusted_[static_cast<std::size_t>(id)] -= static_cast<float>(count) * settings_.frequency_penalty + settings_.presence_penalty;
-  if (matcher_) matcher_->mask(adjusted_);
-  return adjusted_;
+/// Without what the grammar forbids.
+std::span<const float> Session::masked(std::span<const float> logits) {
+  if (!matcher_) return logits;
+  masked_.assign(logits.begin(), logits.end());
+  matcher_->mask(masked_);
+  return masked_;
 }
 
 TokenLogprob Session::logprob(std::span<const float> logits, TokenId id) const {

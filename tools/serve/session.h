@@ -7,7 +7,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "core/text/grammar/matcher.h"
@@ -22,12 +21,9 @@ namespace starling::tools {
 
 struct SessionSettings {
   core::SamplerSettings sampler;
-  std::vector<std::pair<core::TokenId, float>> logit_bias;
   std::int64_t tokens = 0;  // most to write, at least 1
   std::vector<std::string> stop;
   std::optional<int> logprobs;
-  /// As the API has them: subtracted from the logit of every token written so far, once and for each time.
-  float presence_penalty = 0, frequency_penalty = 0;
   /// What the text must follow; null: nothing.
   std::shared_ptr<const core::Grammar> grammar;
   std::shared_ptr<const core::TokenTrie> trie;  // of the vocabulary, with a grammar
@@ -55,7 +51,7 @@ class Session final : public partition::Decoder {
 
  private:
   std::optional<core::TokenId> choose(std::span<const float> logits);
-  std::span<const float> adjusted(std::span<const float> logits);
+  std::span<const float> masked(std::span<const float> logits);
   TokenLogprob logprob(std::span<const float> logits, core::TokenId id) const;
   void finish(std::string reason);
   std::int64_t written() const { return static_cast<std::int64_t>(sequence_.size() - prompt_); }
@@ -68,8 +64,7 @@ class Session final : public partition::Decoder {
   std::size_t prompt_;
   core::StopStrings stops_;
   std::optional<core::GrammarMatcher> matcher_;
-  std::unordered_map<core::TokenId, int> counts_;  // of tokens written, where penalties need them
-  std::vector<float> adjusted_;
+  std::vector<float> masked_;
 };
 
 }  // namespace starling::tools
