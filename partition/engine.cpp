@@ -173,6 +173,7 @@ void Engine::State::step() {
   schedule.computed();
   for (std::size_t i = 0; i < turns.size(); ++i) serve(i);
   publish();
+  if (options.after_step) options.after_step();
 }
 
 void Engine::State::compute() {

@@ -41,6 +41,8 @@ struct Request {
 struct EngineOptions {
   std::int64_t queue = 256;  // requests that wait for a slot, at most
   bool reuse_prefixes = true;
+  /// Called on the engine's thread when the decoders have what a step gave; the next step begins when it returns.
+  std::function<void()> after_step{};
 };
 
 /// A snapshot between two steps.

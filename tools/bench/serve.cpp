@@ -2,6 +2,8 @@
 // time to the first token and between tokens, and whether the server's memory grows.
 #include <sched.h>
 
+#include <algorithm>
+
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
@@ -31,8 +33,12 @@ bool pin_to_last_core() {
   return ::sched_setaffinity(0, sizeof cores, &cores) == 0;
 }
 
+/// p99 over p50: how unsteady the times are; 0 when there are none.
+double unsteadiness(const std::vector<float>& values) { return values.empty() ? 0 : quantile(values, 0.99) / std::max(quantile(values, 0.5), 1e-9); }
+
 nlohmann::json times(const std::vector<float>& values) {
-  return {{"p50_ms", 1e3 * quantile(values, 0.5)}, {"p99_ms", 1e3 * quantile(values, 0.99)}, {"most_ms", values.empty() ? 0 : 1e3 * values.back()}};
+  return {{"p50_ms", 1e3 * quantile(values, 0.5)}, {"p99_ms", 1e3 * quantile(values, 0.99)}, {"p99_over_p50", unsteadiness(values)},
+          {"most_ms", values.empty() ? 0 : 1e3 * values.back()}};
 }
 
 int run(Options options) {
@@ -62,7 +68,7 @@ int run(Options options) {
     print_json(report);
   } else {
     const auto line = [&](const char* name, const std::vector<float>& values) {
-      print(fmt::format("  {:<16} p50 {:8.2f} ms   p99 {:8.2f} ms\n", name, 1e3 * quantile(values, 0.5), 1e3 * quantile(values, 0.99)));
+      print(fmt::format("  {:<16} p50 {:8.2f} ms   p99 {:8.2f} ms, {:.2f} times as long\n", name, 1e3 * quantile(values, 0.5), 1e3 * quantile(values, 0.99), unsteadiness(values)));
     };
     print(fmt::format("{} answers over {} streams in {:.1f} s, {} errors, {:.0f} tokens/s\n", result.answers, options.load.streams, result.seconds, result.errors, report["tokens_per_s"].get<double>()));
     line("first token", result.first_token);

@@ -14,6 +14,7 @@
 #include "tools/process.h"
 #include "tools/serve/api.h"
 #include "tools/serve/http_server.h"
+#include "tools/serve/pace.h"
 
 namespace starling::tools {
 namespace {
@@ -80,6 +81,8 @@ class Front {
     server_.post([this, served] { api_->serve(served); });
     server_.stop_on_signals();
   }
+  /// Runs `work` on the server's thread.
+  void post(std::function<void()> work) { server_.post(std::move(work)); }
   void wait() { stopped_.get_future().wait(); }
   const std::string& url() const { return server_.url(); }
 
@@ -122,7 +125,8 @@ int serve_encoder(const ServeOptions& options, Front& front) {
 
 int serve_with(const ServeOptions& options, Front& front, core::LlamaModel loaded, Cluster& cluster) {
   const auto encoder = options.embeddings.empty() ? nullptr : load_encoder(options, options.embeddings, "");
-  ServedModel model(options.model, std::move(loaded), cluster);
+  Pace pace([&front](std::function<void()> work) { front.post(std::move(work)); });
+  ServedModel model(options.model, std::move(loaded), cluster, [&pace] { pace.step_ended(); });
   Metrics metrics(model.name());
   const Closing closing{front};
   check(!encoder || encoder->name() != model.name(), Kind::usage, "--embeddings {}: the encoder has the model's name; --name gives the model another", options.embeddings);

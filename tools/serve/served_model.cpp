@@ -55,7 +55,7 @@ core::LlamaModel load_served(const ModelOptions& options) {
   return core::load_model(options.model, load);
 }
 
-ServedModel::ServedModel(const ModelOptions& options, core::LlamaModel model, Cluster& cluster)
+ServedModel::ServedModel(const ModelOptions& options, core::LlamaModel model, Cluster& cluster, std::function<void()> after_step)
     : name_(options.name.empty() ? name_of(options.model) : options.name),
       created_(seconds_since_1970()),
       nodes_(cluster.nodes()),
@@ -76,6 +76,7 @@ ServedModel::ServedModel(const ModelOptions& options, core::LlamaModel model, Cl
   sharded_ = std::make_unique<partition::ShardedLlama>(model_, shard_options(options, model_, cluster), cluster.transport(), pool_);
   partition::EngineOptions engine;
   engine.queue = options.queue;
+  engine.after_step = std::move(after_step);
   engine_ = std::make_unique<partition::Engine>(*sharded_, engine);
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -43,8 +44,8 @@ core::LlamaModel load_served(const ModelOptions& options);
 
 class ServedModel {
  public:
-  /// Sends the slices and starts the engine. `cluster` must outlive this.
-  ServedModel(const ModelOptions& options, core::LlamaModel model, Cluster& cluster);
+  /// Sends the slices and starts the engine, which calls `after_step`. `cluster` must outlive this.
+  ServedModel(const ModelOptions& options, core::LlamaModel model, Cluster& cluster, std::function<void()> after_step = {});
 
   const std::string& name() const { return name_; }
   /// Seconds since 1970 when the model was loaded.
