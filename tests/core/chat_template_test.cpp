@@ -133,12 +133,17 @@ TEST_CASE("tools, their calls and their results") {
         "\"arguments\": {\"a\": 1, \"b\": [2]}}\n</tool_call><|im_end|>\n<|im_start|>user\n<tool_response>\n3\n</tool_response><|im_end|>\n<|im_start|>assistant\n");
   CHECK(rendered("mistral-v3", with_tools()) == "<s>[AVAILABLE_TOOLS] [" + tool +
                                                     "][/AVAILABLE_TOOLS][INST] 1+2?[/INST][TOOL_CALLS] [{\"name\": \"add\", \"arguments\": {\"a\": 1, \"b\": [2]}, \"id\": "
-                                                    "\"abcdefghi\"}]</s>[TOOL_RESULTS] {\"content\": \"3\", \"call_id\": \"abcdefghi\"}[/TOOL_RESULTS]");
+                                                    "\"abcdefghi\"}]</s>[TOOL_RESULTS] {\"content\": 3, \"call_id\": \"abcdefghi\"}[/TOOL_RESULTS]");
   const std::string llama = rendered("llama-3.1", with_tools());
   CHECK(llama.find("Environment: ipython\nCutting Knowledge Date") != std::string::npos);
   CHECK(llama.find("{\n    \"type\": \"function\",\n    \"function\": {\n        \"name\": \"add\"") != std::string::npos);
   CHECK(llama.ends_with("\n\n1+2?<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n{\"name\": \"add\", \"parameters\": {\"a\": 1, \"b\": [2]}}<|eot_id|>"
                         "<|start_header_id|>ipython<|end_header_id|>\n\n\"3\"<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n"));
+  ChatInput deep = with_tools();
+  deep.messages.back().content = std::string(100'000, '[');
+  CHECK(rendered("mistral-v3", deep).find("\"content\": \"[[[") != std::string::npos);
+  deep.messages[1].tool_calls[0].arguments = "{\"a\":" + std::string(100'000, '[') + std::string(100'000, ']') + "}";
+  CHECK_THROWS_WITH_AS(rendered("mistral-v3", deep), doctest::Contains("arguments of a call of add"), core::Error);
   CHECK(refusal("gemma", with_tools()) == "chat: the template gemma has no form for tools");
 }
 

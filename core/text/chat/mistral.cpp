@@ -37,7 +37,10 @@ void tool_result(PromptWriter& out, const ChatMessage& m, const Form& form) {
   if (form.system_token) {
     out.text(space + m.tool_call_id).special("[TOOL_CONTENT]").text(space + m.content);
   } else {
-    OrderedJson result{{"content", m.content}};
+    // A result that is JSON is shown as such.
+    const OrderedJson value = parse_json(m.content);
+    OrderedJson result;
+    result["content"] = value.is_discarded() ? OrderedJson(m.content) : value;
     result["call_id"] = m.tool_call_id;
     out.text(space + spaced_json(result));
   }

@@ -4,7 +4,7 @@
 namespace starling::core::chat {
 namespace {
 
-ChatPrompt turns(PromptWriter& out, const ChatInput& input) {
+void turns(PromptWriter& out, const ChatInput& input) {
   check_no_tools(input, "phi-3");
   const Dialogue dialogue = split_system(input);
   const auto turn = [&](const ChatMessage& m) {
@@ -13,20 +13,22 @@ ChatPrompt turns(PromptWriter& out, const ChatInput& input) {
   if (dialogue.system && !dialogue.system->content.empty()) turn(*dialogue.system);
   for (const ChatMessage& m : dialogue.turns) turn(m);
   if (input.generation_prompt) out.special_strip("<|assistant|>").text("\n");
-  return out.take();
 }
 
 }  // namespace
 
 ChatPrompt phi3(const ChatInput& input) {
   PromptWriter out;
-  return turns(out, input);
+  turns(out, input);
+  if (!input.generation_prompt) out.eos("<|endoftext|>");
+  return out.take();
 }
 
 ChatPrompt phi3_mini(const ChatInput& input) {
   PromptWriter out;
   out.bos("<s>");
-  return turns(out, input);
+  turns(out, input);
+  return out.take();
 }
 
 }  // namespace starling::core::chat

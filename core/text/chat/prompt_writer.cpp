@@ -3,11 +3,18 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "core/text/utf8.h"
 
 namespace starling::core {
 namespace {
 
-constexpr std::string_view kTrimmed = " \t\n\v\f\r";
+constexpr int kJsonLevelsMax = 64;
+
+/// What Python's str.isspace() says.
+bool is_space(char32_t c) {
+  return (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 ||
+         c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
+}
 
 void write_spaced(const OrderedJson& value, std::string& out) {
   if (!value.is_structured()) {
@@ -26,7 +33,7 @@ void write_spaced(const OrderedJson& value, std::string& out) {
 }
 
 OrderedJson parse_object(const std::string& text, const std::string& what) {
-  const OrderedJson value = OrderedJson::parse(text, nullptr, false);
+  const OrderedJson value = parse_json(text);
   check(value.is_object(), Kind::malformed, "{} is not a JSON object", what);
   return value;
 }
@@ -48,9 +55,17 @@ PromptWriter& PromptWriter::add(ChatPiece::Kind kind, std::string_view text) {
 }
 
 std::string trimmed(std::string_view text) {
-  const std::size_t begin = text.find_first_not_of(kTrimmed);
-  if (begin == std::string_view::npos) return {};
-  return std::string(text.substr(begin, text.find_last_not_of(kTrimmed) - begin + 1));
+  std::size_t begin = text.size(), end = 0;
+  for (std::size_t at = 0; at < text.size();) {
+    const Utf8Character c = decode_utf8(text, at);
+    const std::size_t next = at + std::max<std::size_t>(c.length, 1);
+    if (c.length == 0 || !is_space(c.code_point)) {
+      begin = std::min(begin, at);
+      end = next;
+    }
+    at = next;
+  }
+  return std::string(text.substr(begin, end - std::min(begin, end)));
 }
 
 std::string without_leading(std::string_view text, char c) { return std::string(text.substr(std::min(text.find_first_not_of(c), text.size()))); }
@@ -82,6 +97,13 @@ void check_no_tools(const ChatInput& input, std::string_view name) {
     return m.role == "tool" || !m.tool_calls.empty();
   });
   check(!tools, Kind::usage, "chat: the template {} has no form for tools", name);
+}
+
+OrderedJson parse_json(std::string_view text) {
+  bool deep = false;
+  const auto bounded = [&deep](int level, OrderedJson::parse_event_t, OrderedJson&) { return !(deep = deep || level > kJsonLevelsMax); };
+  OrderedJson value = OrderedJson::parse(text, bounded, false);
+  return deep ? OrderedJson(OrderedJson::value_t::discarded) : value;
 }
 
 std::string spaced_json(const OrderedJson& value) {

@@ -19,7 +19,7 @@ class PromptWriter {
   ChatPrompt prompt_;
 };
 
-/// Without white space at both ends.
+/// Without white space at both ends, of Unicode too, as Python's strip() and Jinja's trim do it.
 std::string trimmed(std::string_view text);
 std::string without_leading(std::string_view text, char c);
 
@@ -35,6 +35,8 @@ void check_alternating(std::span<const ChatMessage> turns, std::string_view name
 /// Kind::usage when the input has tools, calls of tools or their results.
 void check_no_tools(const ChatInput& input, std::string_view name);
 
+/// `text` as JSON; discarded when it is none, or has more than 64 levels, which what walks it by recursion could not bear.
+OrderedJson parse_json(std::string_view text);
 /// JSON as Python's json.dumps writes it: a space behind commas and colons.
 std::string spaced_json(const OrderedJson& value);
 /// {"type": "function", "function": {...}}.

@@ -29,7 +29,7 @@ std::optional<ToolCall> call_of(const OrderedJson& value) {
     const OrderedJson& arguments = value[key];
     if (arguments.is_object()) call.arguments = spaced_json(arguments);
     // Some models write the arguments as a string of JSON.
-    else if (arguments.is_string() && OrderedJson::accept(arguments.get<std::string>())) call.arguments = arguments.get<std::string>();
+    else if (arguments.is_string() && !parse_json(arguments.get<std::string>()).is_discarded()) call.arguments = arguments.get<std::string>();
     else return std::nullopt;
   }
   return call;
@@ -39,11 +39,11 @@ std::optional<ToolCall> call_of(const OrderedJson& value) {
 std::vector<ToolCall> calls_of(std::string_view text, ToolCallStyle style) {
   std::vector<ToolCall> calls;
   if (style == ToolCallStyle::mistral && text.starts_with(kMistral)) text.remove_prefix(kMistral.size());
-  OrderedJson list = OrderedJson::parse(text, nullptr, false);
+  OrderedJson list = parse_json(text);
   if (list.is_discarded() && style == ToolCallStyle::llama3_json) {
     std::string joined = "[" + std::string(text) + "]";
     for (std::size_t at = 0; (at = joined.find("};", at)) != std::string::npos; ++at) joined[at + 1] = ',';
-    list = OrderedJson::parse(joined, nullptr, false);
+    list = parse_json(joined);
   }
   if (list.is_object()) list = OrderedJson::array({list});
   if (!list.is_array()) return {};
@@ -78,7 +78,7 @@ void ToolCallParser::push_hermes(Output& out) {
     held_.erase(0, at + marker.size());
     if (!inside_) {
       release(before, out);
-    } else if (const auto call = call_of(OrderedJson::parse(before, nullptr, false))) {
+    } else if (const auto call = call_of(parse_json(before))) {
       out.calls.push_back(*call);
       space_.clear();
       called_ = true;
@@ -118,7 +118,7 @@ ToolCallParser::Output ToolCallParser::finish() {
   Output out;
   if (style_ == ToolCallStyle::hermes) {
     // A call whose end is missing, as when the length was reached, may still be whole.
-    const std::optional<ToolCall> call = inside_ ? call_of(OrderedJson::parse(held_, nullptr, false)) : std::nullopt;
+    const std::optional<ToolCall> call = inside_ ? call_of(parse_json(held_)) : std::nullopt;
     if (call) {
       out.calls.push_back(*call);
     } else {
@@ -140,7 +140,7 @@ std::string tool_call_grammar(ToolCallStyle style, const std::vector<ChatTool>& 
   JsonSchemaGrammar grammar;
   std::vector<std::string> calls;
   for (const ChatTool& tool : tools) {
-    OrderedJson schema = OrderedJson::parse(tool.parameters.empty() ? "{}" : tool.parameters, nullptr, false);
+    OrderedJson schema = parse_json(tool.parameters.empty() ? "{}" : tool.parameters);
     check(schema.is_object(), Kind::malformed, "chat: the parameters of tool {} are not a JSON object", tool.name);
     if (!schema.contains("type") && !schema.contains("$ref")) schema["type"] = "object";
     const std::string name = OrderedJson(tool.name).dump();
