@@ -4,6 +4,7 @@
 #include <string>
 
 #include "core/formats/format.h"
+#include "core/models/bert.h"
 
 namespace starling::core {
 namespace {
@@ -51,6 +52,7 @@ LlamaModel load_model(const std::filesystem::path& path, const LoadOptions& opti
 
 Vocabulary load_vocabulary(const std::filesystem::path& path, const LoadOptions& options) {
   if (!options.tokenizer && is_tokenizer_file(path)) return read_vocabulary_file(path);
+  if (!options.tokenizer && std::filesystem::is_directory(path) && is_bert(path)) return read_vocabulary_file(path / "tokenizer.json");
   return vocabulary_of(format_of(path), path, options);
 }
 

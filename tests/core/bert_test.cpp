@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/formats/gguf_llama.h"
+#include "core/models/load.h"
 #include "core/text/tokenizer.h"
 #include "tests/core/small_model.h"
 #include "tests/oracle/small_encoder.h"
@@ -126,6 +127,6 @@ TEST_CASE("the older form of a tokenizer.json says its ends by BertProcessing") 
   golden["tokenizer"]["post_processor"] = {{"type", "BertProcessing"}, {"sep", {"[SEP]", 3}}, {"cls", {"[CLS]", 2}}};
   const Folder folder;
   write_text_encoder(folder / "bert", golden, "mean");
-  const auto tokenizer = make_tokenizer(load_bert(folder / "bert").vocabulary);
+  const auto tokenizer = make_tokenizer(load_vocabulary(folder / "bert"));
   CHECK(tokenizer->encode("the cat") == std::vector<TokenId>{2, 5, 6, 3});
 }
