@@ -39,22 +39,27 @@ def text(source):
     return "".join(parts)
 
 
+def compiled(name):
+    # \s is written out: engines differ in U+001C to U+001F.
+    space = "\\t-\\r\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000"
+    spelled = EXPRESSIONS[name].replace(r"[^\s", "[^" + space).replace(r"\s", "[" + space + "]").replace(r"\S", "[^" + space + "]")
+    return regex.compile(spelled, regex.V0)
+
+
 def main():
     source = random.Random(1)
     texts = sorted({text(source) for _ in range(400)})
-    # \s is written out: engines differ in U+001C to U+001F.
-    space = "\\t-\\r\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000"
     cuts = {}
-    for name, expression in EXPRESSIONS.items():
-        spelled = expression.replace(r"[^\s", "[^" + space).replace(r"\s", "[" + space + "]").replace(r"\S", "[^" + space + "]")
-        compiled = regex.compile(spelled, regex.V0)
+    for name in EXPRESSIONS:
+        expression = compiled(name)
         cuts[name] = []
         for t in texts:
-            pieces = [m.group() for m in compiled.finditer(t) if m.group()]
+            pieces = [m.group() for m in expression.finditer(t) if m.group()]
             assert "".join(pieces) == t, (name, t)
             cuts[name].append([len(p) for p in pieces])
     json.dump({"texts": texts, "code_points": cuts}, sys.stdout, ensure_ascii=True, separators=(",", ":"))
     sys.stdout.write("\n")
 
 
-main()
+if __name__ == "__main__":
+    main()
