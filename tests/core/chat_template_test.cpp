@@ -144,6 +144,9 @@ TEST_CASE("tools, their calls and their results") {
   CHECK(rendered("mistral-v3", deep).find("\"content\": \"[[[") != std::string::npos);
   deep.messages[1].tool_calls[0].arguments = "{\"a\":" + std::string(100'000, '[') + std::string(100'000, ']') + "}";
   CHECK_THROWS_WITH_AS(rendered("mistral-v3", deep), doctest::Contains("arguments of a call of add"), core::Error);
+  ChatInput cut = with_tools();
+  cut.messages.back().content = "\xff";
+  CHECK(rendered("llama-3", cut).find("\"\uFFFD\"") != std::string::npos);
   CHECK(refusal("gemma", with_tools()) == "chat: the template gemma has no form for tools");
 }
 

@@ -48,6 +48,8 @@ TEST_CASE("calls come out of streams in any pieces") {
       {ToolCallStyle::hermes, "a <tool_call>nonsense</tool_call> b", "a <tool_call>nonsense</tool_call> b", {}},
       {ToolCallStyle::hermes, "a <tool_call>{\"name\":", "a <tool_call>{\"name\":", {}},
       {ToolCallStyle::hermes, "<tool_call>{\"name\": \"g\"}", "", {call("g", "{}")}},
+      {ToolCallStyle::hermes, "Well\n" + hermes + " and", "Well and", {call("f", R"({"a": 1})")}},
+      {ToolCallStyle::hermes, hermes + "\n\n so it is", " so it is", {call("f", R"({"a": 1})")}},
       {ToolCallStyle::hermes, "trailing space \n ", "trailing space \n ", {}},
       {ToolCallStyle::llama3_json, "{\"name\": \"f\", \"parameters\": {\"x\": \"y\"}}", "", {call("f", R"({"x": "y"})")}},
       {ToolCallStyle::llama3_json, " {\"name\": \"f\", \"parameters\": {}}; {\"name\": \"g\", \"parameters\": {}}", "", {call("f", "{}"), call("g", "{}")}},

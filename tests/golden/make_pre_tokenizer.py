@@ -31,9 +31,9 @@ def text(source):
             parts.append(source.choice(BITS))
             continue
         while True:
-            # Assigned since Unicode 14 at the latest, which every engine of today knows.
+            # Assigned since Unicode 14 at the latest, which every engine of today knows, and in the same category since.
             c = chr(source.randrange(0x20, 0x11000))
-            if unicodedata.category(c) not in ("Cs", "Cn", "Co") and c != "\u180e":
+            if unicodedata.category(c) not in ("Cs", "Cn", "Co") and c not in "\u180e\u0295":
                 parts.append(c)
                 break
     return "".join(parts)

@@ -19,7 +19,7 @@ std::string tools_text(const ChatInput& input) {
 }
 
 std::string call_text(const ToolCall& call) {
-  return "<tool_call>\n{\"name\": " + OrderedJson(call.name).dump() + ", \"arguments\": " + spaced_json(arguments_json(call)) + "}\n</tool_call>";
+  return "<tool_call>\n{\"name\": " + json_text(call.name) + ", \"arguments\": " + spaced_json(arguments_json(call)) + "}\n</tool_call>";
 }
 
 PromptWriter& open(PromptWriter& out, std::string_view role) { return out.special("<|im_start|>").text(role); }

@@ -33,13 +33,13 @@ std::string tools_in_front(const ChatInput& input) {
   std::string text =
       "Given the following functions, please respond with a JSON for a function call with its proper arguments that best answers the given prompt.\n\n"
       "Respond in the format {\"name\": function name, \"parameters\": dictionary of argument name and its value}.Do not use variables.\n\n";
-  for (const ChatTool& tool : input.tools) text += tool_json(tool).dump(4) + "\n\n";
+  for (const ChatTool& tool : input.tools) text += json_text(tool_json(tool), 4) + "\n\n";
   return text;
 }
 
 void turn(PromptWriter& out, const ChatMessage& m, const std::string& in_front) {
   if (m.role == "tool") {
-    header(out, "ipython").text(OrderedJson(m.content).dump()).special("<|eot_id|>");
+    header(out, "ipython").text(json_text(m.content)).special("<|eot_id|>");
   } else if (!m.tool_calls.empty()) {
     check(m.tool_calls.size() == 1, Kind::usage, "chat: the template llama-3 has one call of a tool a turn, not {}", m.tool_calls.size());
     OrderedJson call{{"name", m.tool_calls.front().name}};

@@ -18,7 +18,7 @@ bool is_space(char32_t c) {
 
 void write_spaced(const OrderedJson& value, std::string& out) {
   if (!value.is_structured()) {
-    out += value.dump();
+    out += json_text(value);
     return;
   }
   out += value.is_object() ? '{' : '[';
@@ -26,7 +26,7 @@ void write_spaced(const OrderedJson& value, std::string& out) {
   for (const auto& [key, member] : value.items()) {
     if (!first) out += ", ";
     first = false;
-    if (value.is_object()) out += OrderedJson(key).dump() + ": ";
+    if (value.is_object()) out += json_text(key) + ": ";
     write_spaced(member, out);
   }
   out += value.is_object() ? '}' : ']';
@@ -105,6 +105,8 @@ OrderedJson parse_json(std::string_view text) {
   OrderedJson value = OrderedJson::parse(text, bounded, false);
   return deep ? OrderedJson(OrderedJson::value_t::discarded) : value;
 }
+
+std::string json_text(const OrderedJson& value, int indent) { return value.dump(indent, ' ', false, OrderedJson::error_handler_t::replace); }
 
 std::string spaced_json(const OrderedJson& value) {
   std::string out;

@@ -37,6 +37,8 @@ void check_no_tools(const ChatInput& input, std::string_view name);
 
 /// `text` as JSON; discarded when it is none, or has more than 64 levels, which what walks it by recursion could not bear.
 OrderedJson parse_json(std::string_view text);
+/// `value` as JSON text, on one line or indented; bytes that are no UTF-8 become U+FFFD.
+std::string json_text(const OrderedJson& value, int indent = -1);
 /// JSON as Python's json.dumps writes it: a space behind commas and colons.
 std::string spaced_json(const OrderedJson& value);
 /// {"type": "function", "function": {...}}.

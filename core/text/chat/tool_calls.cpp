@@ -63,9 +63,9 @@ void ToolCallParser::release(std::string_view text, Output& out) {
     space_ += text;
     return;
   }
-  if (!called_ || !out.text.empty() || plain_) out.text += space_;
+  const std::string whole = space_ + std::string(text.substr(0, end + 1));
   space_ = text.substr(end + 1);
-  out.text += called_ && !plain_ ? without_leading(text.substr(0, end + 1), '\n') : std::string(text.substr(0, end + 1));
+  out.text += called_ && !plain_ ? without_leading(whole, '\n') : whole;
   plain_ = true;
 }
 
@@ -143,7 +143,7 @@ std::string tool_call_grammar(ToolCallStyle style, const std::vector<ChatTool>& 
     OrderedJson schema = parse_json(tool.parameters.empty() ? "{}" : tool.parameters);
     check(schema.is_object(), Kind::malformed, "chat: the parameters of tool {} are not a JSON object", tool.name);
     if (!schema.contains("type") && !schema.contains("$ref")) schema["type"] = "object";
-    const std::string name = OrderedJson(tool.name).dump();
+    const std::string name = json_text(tool.name);
     const bool llama = style == ToolCallStyle::llama3_json;
     calls.push_back(grammar_literal("{\"name\": " + name + (llama ? ", \"parameters\": " : ", \"arguments\": ")) + " " + grammar.add(schema) + " \"}\"");
   }
