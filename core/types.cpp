@@ -24,11 +24,17 @@ constexpr std::array<TypeInfo, 13> kTypes{{
     {Type::q6_k, "q6_k", 256, 210},
 }};
 
-constexpr std::array<TypeInfo, 4> kPackedTypes{{
+constexpr std::array<TypeInfo, 10> kPackedTypes{{
     {Type::q8_0_x16, "q8_0_x16", 32, 34, 16},
     {Type::q4_0_x16, "q4_0_x16", 32, 18, 16},
     {Type::q4_k_x16, "q4_k_x16", 256, 148, 16},
     {Type::q6_k_x16, "q6_k_x16", 256, 210, 16},
+    {Type::q4_1_x16, "q4_1_x16", 32, 20, 16},
+    {Type::q5_0_x16, "q5_0_x16", 32, 22, 16},
+    {Type::q5_1_x16, "q5_1_x16", 32, 24, 16},
+    {Type::q2_k_x16, "q2_k_x16", 256, 84, 16},
+    {Type::q3_k_x16, "q3_k_x16", 256, 114, 16},
+    {Type::q5_k_x16, "q5_k_x16", 256, 180, 16},
 }};
 
 }  // namespace

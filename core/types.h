@@ -26,6 +26,12 @@ enum class Type : std::uint32_t {
   q4_0_x16 = 1001,
   q4_k_x16 = 1002,
   q6_k_x16 = 1003,
+  q4_1_x16 = 1004,
+  q5_0_x16 = 1005,
+  q5_1_x16 = 1006,
+  q2_k_x16 = 1007,
+  q3_k_x16 = 1008,
+  q5_k_x16 = 1009,
 };
 
 /// Elements are stored in blocks of `block_length` consecutive values, `block_bytes` each.

@@ -29,23 +29,20 @@ struct Avx2 {
   static STARLING_INLINE Ints splat(int v) { return {_mm256_set1_epi32(v), _mm256_set1_epi32(v)}; }
   static STARLING_INLINE Floats splat(float v) { return {_mm256_set1_ps(v), _mm256_set1_ps(v)}; }
   static STARLING_INLINE Codes load(const std::uint8_t* p) { return {load_half(p), load_half(p + 32)}; }
-  static STARLING_INLINE void nibbles(Codes pairs, Codes& low, Codes& high) {
-    const __m256i mask = _mm256_set1_epi8(15);
-    low = {_mm256_and_si256(pairs.a, mask), _mm256_and_si256(pairs.b, mask)};
-    high = {_mm256_and_si256(_mm256_srli_epi16(pairs.a, 4), mask), _mm256_and_si256(_mm256_srli_epi16(pairs.b, 4), mask)};
+  /// What moves in from a neighbour's byte is masked away.
+  template <int kShift, int kMask>
+  static STARLING_INLINE __m256i field_half(__m256i codes) {
+    if constexpr (kShift > 0)
+      codes = _mm256_slli_epi16(codes, kShift);
+    else if constexpr (kShift < 0)
+      codes = _mm256_srli_epi16(codes, -kShift);
+    return _mm256_and_si256(codes, _mm256_set1_epi8(kMask));
   }
-  template <int F>
-  static STARLING_INLINE __m256i high_half(__m256i codes, __m256i high) {
-    if constexpr (F < 2)
-      high = _mm256_slli_epi16(high, 4 - 2 * F);
-    else
-      high = _mm256_srli_epi16(high, 2 * F - 4);
-    return _mm256_or_si256(codes, _mm256_and_si256(high, _mm256_set1_epi8(48)));
+  template <int kShift, int kMask>
+  static STARLING_INLINE Codes field(Codes codes) {
+    return {field_half<kShift, kMask>(codes.a), field_half<kShift, kMask>(codes.b)};
   }
-  template <int F>
-  static STARLING_INLINE Codes high_bits(Codes codes, Codes high) {
-    return {high_half<F>(codes.a, high.a), high_half<F>(codes.b, high.b)};
-  }
+  static STARLING_INLINE Codes either(Codes x, Codes y) { return {_mm256_or_si256(x.a, y.a), _mm256_or_si256(x.b, y.b)}; }
   static STARLING_INLINE Quad quad(const std::int8_t* p) {
     std::int32_t four;
     __builtin_memcpy(&four, p, sizeof four);
@@ -78,6 +75,11 @@ struct Avx2 {
   }
   static STARLING_INLINE Ints signed_bytes(const std::uint8_t* p) {
     return {_mm256_cvtepi8_epi32(load_bytes(p)), _mm256_cvtepi8_epi32(load_bytes(p + 8))};
+  }
+  static STARLING_INLINE void nibble_ints(const std::uint8_t* p, Ints& low, Ints& high) {
+    const __m256i a = _mm256_cvtepu8_epi32(load_bytes(p)), b = _mm256_cvtepu8_epi32(load_bytes(p + 8)), mask = _mm256_set1_epi32(15);
+    low = {_mm256_and_si256(a, mask), _mm256_and_si256(b, mask)};
+    high = {_mm256_srli_epi32(a, 4), _mm256_srli_epi32(b, 4)};
   }
   static STARLING_INLINE Ints sum_of_products(Ints a, Ints b, Ints c, Ints d) {
     return {_mm256_add_epi32(_mm256_mullo_epi32(a.a, b.a), _mm256_mullo_epi32(c.a, d.a)),

@@ -28,19 +28,16 @@ struct Avx512 {
   static STARLING_INLINE Ints splat(int v) { return _mm512_set1_epi32(v); }
   static STARLING_INLINE Floats splat(float v) { return _mm512_set1_ps(v); }
   static STARLING_INLINE Codes load(const std::uint8_t* p) { return _mm512_loadu_si512(p); }
-  static STARLING_INLINE void nibbles(Codes pairs, Codes& low, Codes& high) {
-    const __m512i mask = _mm512_set1_epi8(15);
-    low = _mm512_and_si512(pairs, mask);
-    high = _mm512_and_si512(_mm512_srli_epi16(pairs, 4), mask);
+  /// What moves in from a neighbour's byte is masked away.
+  template <int kShift, int kMask>
+  static STARLING_INLINE Codes field(Codes codes) {
+    if constexpr (kShift > 0)
+      codes = _mm512_slli_epi16(codes, kShift);
+    else if constexpr (kShift < 0)
+      codes = _mm512_srli_epi16(codes, -kShift);
+    return _mm512_and_si512(codes, _mm512_set1_epi8(kMask));
   }
-  template <int F>
-  static STARLING_INLINE Codes high_bits(Codes codes, Codes high) {
-    if constexpr (F < 2)
-      high = _mm512_slli_epi16(high, 4 - 2 * F);
-    else
-      high = _mm512_srli_epi16(high, 2 * F - 4);
-    return _mm512_or_si512(codes, _mm512_and_si512(high, _mm512_set1_epi8(48)));
-  }
+  static STARLING_INLINE Codes either(Codes a, Codes b) { return _mm512_or_si512(a, b); }
   static STARLING_INLINE Quad quad(const std::int8_t* p) {
     std::int32_t four;
     __builtin_memcpy(&four, p, sizeof four);
@@ -58,6 +55,11 @@ struct Avx512 {
   }
   static STARLING_INLINE Ints signed_bytes(const std::uint8_t* p) {
     return _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  }
+  static STARLING_INLINE void nibble_ints(const std::uint8_t* p, Ints& low, Ints& high) {
+    const __m512i both = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+    low = _mm512_and_si512(both, _mm512_set1_epi32(15));
+    high = _mm512_srli_epi32(both, 4);
   }
   static STARLING_INLINE Ints sum_of_products(Ints a, Ints b, Ints c, Ints d) {
     return _mm512_add_epi32(_mm512_mullo_epi32(a, b), _mm512_mullo_epi32(c, d));

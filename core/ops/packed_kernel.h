@@ -1,177 +1,10 @@
-// The product on packed weights, written once for all instruction sets. `Isa` has 16 lanes:
-//   Ints, Floats   16 of 32 bits        Codes   64 bytes        Quad   four activations, in every lane
-//   dot(sum, codes, quad)    sum + the four products of a lane, codes 0..127
-//   dot_wide, start_wide     the same for codes that stand for code - 128, begun with the sum of all activations
-//   high_bits<f>             codes with bits 2f, 2f+1 of `high` as their bits 4, 5
-//   kGroups, kRows           groups and rows of a register tile
-// Included after the target of the instruction set is chosen; an Isa lives in an unnamed namespace, and everything
-// here is a template on it, so that no function compiled for one processor is linked into another's path.
+// The product on packed weights, written once for all instruction sets and forms: which rows and groups are computed
+// when, so that weights are read once and activations stay in the caches. What a block adds is packed_formats.h.
 #pragma once
 
-#include "core/ops/packed_layout.h"
-
-#define STARLING_INLINE inline __attribute__((always_inline))
+#include "core/ops/packed_formats.h"
 
 namespace starling::core {
-
-template <class Isa, int kGroups, int kRows>
-struct PackedTile {
-  typename Isa::Floats sum[kGroups][kRows];
-};
-
-struct PackedQ8 {
-  static constexpr std::size_t kBlockBytes = 544, kBytesPerBlock = kBlockBytes;  // of a group
-
-  template <class Isa, int G, int N>
-  static STARLING_INLINE void add_block(const std::uint8_t* w, std::size_t group_bytes, std::size_t block, const PackedActivations* x,
-                                        PackedTile<Isa, G, N>& tile) {
-    const std::uint8_t* p = w + block * kBlockBytes;
-    typename Isa::Ints dots[G][N];
-#pragma GCC unroll 8
-    for (int r = 0; r < N; ++r)
-#pragma GCC unroll 8
-      for (int g = 0; g < G; ++g) dots[g][r] = Isa::start_wide(x[r].sum);
-#pragma GCC unroll 8
-    for (int q = 0; q < 8; ++q) {
-      typename Isa::Codes codes[G];
-#pragma GCC unroll 8
-      for (int g = 0; g < G; ++g) codes[g] = Isa::load(p + g * group_bytes + 32 + q * 64);
-#pragma GCC unroll 8
-      for (int r = 0; r < N; ++r) {
-        const typename Isa::Quad quad = Isa::quad(x[r].codes + 4 * q);
-#pragma GCC unroll 8
-        for (int g = 0; g < G; ++g) dots[g][r] = Isa::dot_wide(dots[g][r], codes[g], quad);
-      }
-    }
-    add_scaled<Isa, G, N>(p, group_bytes, x, dots, tile);
-  }
-
-  template <class Isa, int G, int N>
-  static STARLING_INLINE void add_scaled(const std::uint8_t* p, std::size_t group_bytes, const PackedActivations* x,
-                                         const typename Isa::Ints (&dots)[G][N], PackedTile<Isa, G, N>& tile) {
-#pragma GCC unroll 8
-    for (int g = 0; g < G; ++g) {
-      const typename Isa::Floats scale = Isa::halves(p + g * group_bytes);
-#pragma GCC unroll 8
-      for (int r = 0; r < N; ++r)
-        tile.sum[g][r] = Isa::fma(Isa::floats(dots[g][r]), Isa::mul(scale, Isa::splat(x[r].scale)), tile.sum[g][r]);
-    }
-  }
-};
-
-struct PackedQ4 {
-  static constexpr std::size_t kBlockBytes = 288, kBytesPerBlock = kBlockBytes;
-
-  /// The exact sums of a block whose nibbles begin at p; `zero` is the code that stands for 0.
-  template <class Isa, int G, int N>
-  static STARLING_INLINE void nibble_dots(const std::uint8_t* p, std::size_t group_bytes, int zero, const PackedActivations* x,
-                                          typename Isa::Ints (&dots)[G][N]) {
-#pragma GCC unroll 8
-    for (int r = 0; r < N; ++r)
-#pragma GCC unroll 8
-      for (int g = 0; g < G; ++g) dots[g][r] = Isa::splat(-zero * x[r].sum);
-#pragma GCC unroll 8
-    for (int q = 0; q < 4; ++q) {
-      typename Isa::Codes low[G], high[G];
-#pragma GCC unroll 8
-      for (int g = 0; g < G; ++g) Isa::nibbles(Isa::load(p + g * group_bytes + q * 64), low[g], high[g]);
-#pragma GCC unroll 8
-      for (int r = 0; r < N; ++r) {
-        const typename Isa::Quad a = Isa::quad(x[r].codes + 4 * q), b = Isa::quad(x[r].codes + 16 + 4 * q);
-#pragma GCC unroll 8
-        for (int g = 0; g < G; ++g) dots[g][r] = Isa::dot(dots[g][r], low[g], a);
-#pragma GCC unroll 8
-        for (int g = 0; g < G; ++g) dots[g][r] = Isa::dot(dots[g][r], high[g], b);
-      }
-    }
-  }
-
-  template <class Isa, int G, int N>
-  static STARLING_INLINE void add_block(const std::uint8_t* w, std::size_t group_bytes, std::size_t block, const PackedActivations* x,
-                                        PackedTile<Isa, G, N>& tile) {
-    const std::uint8_t* p = w + block * kBlockBytes;
-    typename Isa::Ints dots[G][N];
-    nibble_dots<Isa, G, N>(p + 32, group_bytes, 8, x, dots);
-    PackedQ8::add_scaled<Isa, G, N>(p, group_bytes, x, dots, tile);
-  }
-};
-
-struct PackedQ4K {
-  static constexpr std::size_t kSuperBytes = 2368, kPartBytes = 288, kParts = 8, kBytesPerBlock = kSuperBytes / kParts;
-
-  template <class Isa, int G, int N>
-  static STARLING_INLINE void add_block(const std::uint8_t* w, std::size_t group_bytes, std::size_t block, const PackedActivations* x,
-                                        PackedTile<Isa, G, N>& tile) {
-    const std::uint8_t* super = w + block / kParts * kSuperBytes;
-    const std::uint8_t* part = super + 64 + block % kParts * kPartBytes;
-    typename Isa::Ints dots[G][N];
-    PackedQ4::nibble_dots<Isa, G, N>(part + 32, group_bytes, 0, x, dots);
-#pragma GCC unroll 8
-    for (int g = 0; g < G; ++g) {
-      const std::size_t at = g * group_bytes;
-      const typename Isa::Floats scale = Isa::mul(Isa::halves(super + at), Isa::bytes(part + at));
-      const typename Isa::Floats least = Isa::mul(Isa::halves(super + at + 32), Isa::bytes(part + at + 16));
-#pragma GCC unroll 8
-      for (int r = 0; r < N; ++r) {
-        tile.sum[g][r] = Isa::fma(Isa::floats(dots[g][r]), Isa::mul(scale, Isa::splat(x[r].scale)), tile.sum[g][r]);
-        tile.sum[g][r] = Isa::fma(least, Isa::splat(-x[r].scaled_sum), tile.sum[g][r]);
-      }
-    }
-  }
-};
-
-struct PackedQ6K {
-  static constexpr std::size_t kSuperBytes = 3360, kPartBytes = 416, kParts = 8, kBytesPerBlock = kSuperBytes / kParts;
-
-  template <class Isa, int F, int G, int N>
-  static STARLING_INLINE void add_quads(const std::uint8_t* part, std::size_t group_bytes, const PackedActivations* x,
-                                        typename Isa::Ints (&first)[G][N], typename Isa::Ints (&second)[G][N]) {
-    typename Isa::Codes low[G], high[G];
-#pragma GCC unroll 8
-    for (int g = 0; g < G; ++g) {
-      const std::uint8_t* p = part + g * group_bytes + 32;
-      Isa::nibbles(Isa::load(p + F * 64), low[g], high[g]);
-      low[g] = Isa::template high_bits<F>(low[g], Isa::load(p + 256));
-      high[g] = Isa::template high_bits<F>(high[g], Isa::load(p + 320));
-    }
-#pragma GCC unroll 8
-    for (int r = 0; r < N; ++r) {
-      const typename Isa::Quad a = Isa::quad(x[r].codes + 4 * F), b = Isa::quad(x[r].codes + 16 + 4 * F);
-#pragma GCC unroll 8
-      for (int g = 0; g < G; ++g) first[g][r] = Isa::dot(first[g][r], low[g], a);
-#pragma GCC unroll 8
-      for (int g = 0; g < G; ++g) second[g][r] = Isa::dot(second[g][r], high[g], b);
-    }
-  }
-
-  /// The scales of both halves enter as integers: |sum| < 2^24, so that their sum is still exact.
-  template <class Isa, int G, int N>
-  static STARLING_INLINE void add_block(const std::uint8_t* w, std::size_t group_bytes, std::size_t block, const PackedActivations* x,
-                                        PackedTile<Isa, G, N>& tile) {
-    const std::uint8_t* super = w + block / kParts * kSuperBytes;
-    const std::uint8_t* part = super + 32 + block % kParts * kPartBytes;
-    typename Isa::Ints first[G][N], second[G][N];
-#pragma GCC unroll 8
-    for (int r = 0; r < N; ++r)
-#pragma GCC unroll 8
-      for (int g = 0; g < G; ++g) first[g][r] = Isa::splat(-32 * x[r].half_sum), second[g][r] = Isa::splat(-32 * (x[r].sum - x[r].half_sum));
-    add_quads<Isa, 0, G, N>(part, group_bytes, x, first, second);
-    add_quads<Isa, 1, G, N>(part, group_bytes, x, first, second);
-    add_quads<Isa, 2, G, N>(part, group_bytes, x, first, second);
-    add_quads<Isa, 3, G, N>(part, group_bytes, x, first, second);
-#pragma GCC unroll 8
-    for (int g = 0; g < G; ++g) {
-      const std::size_t at = g * group_bytes;
-      const typename Isa::Ints a = Isa::signed_bytes(part + at), b = Isa::signed_bytes(part + at + 16);
-      const typename Isa::Floats scale = Isa::halves(super + at);
-#pragma GCC unroll 8
-      for (int r = 0; r < N; ++r) {
-        const typename Isa::Ints sum = Isa::sum_of_products(first[g][r], a, second[g][r], b);
-        tile.sum[g][r] = Isa::fma(Isa::floats(sum), Isa::mul(scale, Isa::splat(x[r].scale)), tile.sum[g][r]);
-      }
-    }
-  }
-};
 
 template <class Isa, class Format>
 class PackedKernel {
@@ -290,8 +123,10 @@ template <class Isa>
 struct PackedTable {
   static constexpr PackedKernels named(const char* name) {
     return {name,
-            {PackedKernel<Isa, PackedQ8>::product, PackedKernel<Isa, PackedQ4>::product, PackedKernel<Isa, PackedQ4K>::product,
-             PackedKernel<Isa, PackedQ6K>::product},
+            {PackedKernel<Isa, PackedQ80>::product, PackedKernel<Isa, PackedQ40>::product, PackedKernel<Isa, PackedQ4K>::product,
+             PackedKernel<Isa, PackedQ6K>::product, PackedKernel<Isa, PackedQ41>::product, PackedKernel<Isa, PackedQ50>::product,
+             PackedKernel<Isa, PackedQ51>::product, PackedKernel<Isa, PackedQ2K>::product, PackedKernel<Isa, PackedQ3K>::product,
+             PackedKernel<Isa, PackedQ5K>::product},
             multiply_adds};
   }
 

@@ -35,24 +35,20 @@ struct Neon {
     return {{part, part, part, part}};
   }
   static STARLING_INLINE Codes load(const std::uint8_t* p) { return {{vld1q_u8(p), vld1q_u8(p + 16), vld1q_u8(p + 32), vld1q_u8(p + 48)}}; }
-  static STARLING_INLINE void nibbles(const Codes& pairs, Codes& low, Codes& high) {
+  template <int kShift, int kMask>
+  static STARLING_INLINE Codes field(Codes codes) {
     for (int i = 0; i < 4; ++i) {
-      const uint8x16_t pair = pairs.part[i];
-      low.part[i] = vandq_u8(pair, vdupq_n_u8(15));
-      high.part[i] = vshrq_n_u8(pair, 4);
-    }
-  }
-  template <int F>
-  static STARLING_INLINE Codes high_bits(Codes codes, const Codes& high) {
-    for (int i = 0; i < 4; ++i) {
-      uint8x16_t bits = high.part[i];
-      if constexpr (F < 2)
-        bits = vshlq_n_u8(bits, 4 - 2 * F);
-      else if constexpr (F > 2)
-        bits = vshrq_n_u8(bits, 2);
-      codes.part[i] = vorrq_u8(codes.part[i], vandq_u8(bits, vdupq_n_u8(48)));
+      if constexpr (kShift > 0)
+        codes.part[i] = vshlq_n_u8(codes.part[i], kShift);
+      else if constexpr (kShift < 0)
+        codes.part[i] = vshrq_n_u8(codes.part[i], -kShift);
+      codes.part[i] = vandq_u8(codes.part[i], vdupq_n_u8(kMask));
     }
     return codes;
+  }
+  static STARLING_INLINE Codes either(Codes a, const Codes& b) {
+    for (int i = 0; i < 4; ++i) a.part[i] = vorrq_u8(a.part[i], b.part[i]);
+    return a;
   }
   static STARLING_INLINE Quad quad(const std::int8_t* p) {
     std::int32_t four;
@@ -80,11 +76,16 @@ struct Neon {
     for (int i = 0; i < 4; ++i) r.part[i] = vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(p + 8 * i)));
     return r;
   }
-  static STARLING_INLINE Floats bytes(const std::uint8_t* p) {
-    const uint8x16_t all = vld1q_u8(p);
+  static STARLING_INLINE Ints widened(uint8x16_t all) {
     const uint16x8_t a = vmovl_u8(vget_low_u8(all)), b = vmovl_u8(vget_high_u8(all));
-    return {{vcvtq_f32_u32(vmovl_u16(vget_low_u16(a))), vcvtq_f32_u32(vmovl_u16(vget_high_u16(a))), vcvtq_f32_u32(vmovl_u16(vget_low_u16(b))),
-             vcvtq_f32_u32(vmovl_u16(vget_high_u16(b)))}};
+    const auto part = [](uint16x4_t words) { return vreinterpretq_s32_u32(vmovl_u16(words)); };
+    return {{part(vget_low_u16(a)), part(vget_high_u16(a)), part(vget_low_u16(b)), part(vget_high_u16(b))}};
+  }
+  static STARLING_INLINE Floats bytes(const std::uint8_t* p) { return floats(widened(vld1q_u8(p))); }
+  static STARLING_INLINE void nibble_ints(const std::uint8_t* p, Ints& low, Ints& high) {
+    const uint8x16_t both = vld1q_u8(p);
+    low = widened(vandq_u8(both, vdupq_n_u8(15)));
+    high = widened(vshrq_n_u8(both, 4));
   }
   static STARLING_INLINE Ints signed_bytes(const std::uint8_t* p) {
     const int8x16_t all = vreinterpretq_s8_u8(vld1q_u8(p));

@@ -1,4 +1,5 @@
 // Integer kernels in plain C++: the reference for all others, and what a processor without them uses.
+#include <algorithm>
 #include <cstring>
 
 #include "core/ops/packed_kernel.h"
@@ -37,14 +38,17 @@ struct Scalar {
     std::memcpy(r.byte, p, sizeof r.byte);
     return r;
   }
-  static void nibbles(const Codes& pairs, Codes& low, Codes& high) {
-    for (std::size_t i = 0; i < sizeof pairs.byte; ++i) low.byte[i] = pairs.byte[i] & 15, high.byte[i] = pairs.byte[i] >> 4;
-  }
-  template <int F>
-  static Codes high_bits(Codes codes, const Codes& high) {
-    for (std::size_t i = 0; i < sizeof codes.byte; ++i)
-      codes.byte[i] = static_cast<std::uint8_t>(codes.byte[i] | (high.byte[i] >> 2 * F & 3) << 4);
+  template <int kShift, int kMask>
+  static Codes field(Codes codes) {
+    for (std::uint8_t& byte : codes.byte) {
+      const unsigned bits = byte;
+      byte = static_cast<std::uint8_t>((kShift >= 0 ? bits << std::max(kShift, 0) : bits >> std::max(-kShift, 0)) & kMask);
+    }
     return codes;
+  }
+  static Codes either(Codes a, const Codes& b) {
+    for (std::size_t i = 0; i < sizeof a.byte; ++i) a.byte[i] |= b.byte[i];
+    return a;
   }
   static Quad quad(const std::int8_t* p) {
     Quad r;
@@ -82,6 +86,9 @@ struct Scalar {
     Ints r;
     for (std::size_t l = 0; l < kPackedLanes; ++l) r.lane[l] = static_cast<std::int8_t>(p[l]);
     return r;
+  }
+  static void nibble_ints(const std::uint8_t* p, Ints& low, Ints& high) {
+    for (std::size_t l = 0; l < kPackedLanes; ++l) low.lane[l] = p[l] & 15, high.lane[l] = p[l] >> 4;
   }
   static Ints sum_of_products(Ints a, const Ints& b, const Ints& c, const Ints& d) {
     for (std::size_t l = 0; l < kPackedLanes; ++l) a.lane[l] = a.lane[l] * b.lane[l] + c.lane[l] * d.lane[l];

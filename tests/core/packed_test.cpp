@@ -26,7 +26,7 @@ using namespace starling::tests;
 
 namespace {
 
-constexpr Type kPackable[] = {Type::q8_0, Type::q4_0, Type::q4_k, Type::q6_k};
+constexpr Type kPackable[] = {Type::q8_0, Type::q4_0, Type::q4_1, Type::q5_0, Type::q5_1, Type::q2_k, Type::q3_k, Type::q4_k, Type::q5_k, Type::q6_k};
 
 struct Size {
   std::int64_t outputs, columns, rows, unit;
@@ -85,7 +85,8 @@ TEST_CASE("a packed matrix holds the numbers of the file's form, in as many byte
     for (const Size& s : kSizes) {
       const Product p(type, s, 1);
       CAPTURE(info(type).name);
-      const std::size_t scales = type == Type::q4_k ? p.stored.bytes().size() / 36 : 0;  // 6 bits become bytes
+      const bool six_bits = type == Type::q3_k || type == Type::q4_k || type == Type::q5_k;  // of a scale; they become bytes
+      const auto scales = static_cast<std::size_t>(six_bits ? s.outputs * s.columns / 256 * 4 : 0);
       if (s.outputs % 16 == 0) CHECK(p.packed.bytes().size() == p.stored.bytes().size() + scales);
       std::vector<float> wanted(static_cast<std::size_t>(s.columns)), row(wanted.size());
       for (std::int64_t i = 0; i < s.outputs; ++i) {
@@ -94,8 +95,7 @@ TEST_CASE("a packed matrix holds the numbers of the file's form, in as many byte
         REQUIRE(bits(row) == bits(wanted));
       }
     }
-  CHECK_FALSE(is_packable(Type::f32));
-  CHECK_FALSE(is_packable(Type::bf16));
+  for (const Type type : {Type::f32, Type::f16, Type::bf16}) CHECK_FALSE(is_packable(type));
 }
 
 TEST_CASE("a packed type is no type of files") {
@@ -251,7 +251,11 @@ TEST_CASE("dot products equal those of the reference implementation of the block
   // There the scale of an activation is rounded to binary16: a difference of at most 2^-11 of each term.
   CHECK(dot(Type::q8_0) == doctest::Approx(17.548915).epsilon(2e-3));
   CHECK(dot(Type::q4_0) == doctest::Approx(18.188727).epsilon(2e-3));
+  CHECK(dot(Type::q5_0) == doctest::Approx(17.968254).epsilon(2e-3));
   // There a block of activations has one scale for all 256 values; theirs reach 2, as each 32 of ours nearly do.
+  CHECK(dot(Type::q2_k) == doctest::Approx(17.056333).epsilon(5e-3));
+  CHECK(dot(Type::q3_k) == doctest::Approx(15.390903).epsilon(5e-3));
   CHECK(dot(Type::q4_k) == doctest::Approx(16.698090).epsilon(5e-3));
+  CHECK(dot(Type::q5_k) == doctest::Approx(17.710115).epsilon(5e-3));
   CHECK(dot(Type::q6_k) == doctest::Approx(17.614852).epsilon(5e-3));
 }
