@@ -23,7 +23,7 @@ using core::Kind;
 
 constexpr std::chrono::seconds kPatience{60};
 
-float seconds(Clock::duration time) { return std::chrono::duration<float>(time).count(); }
+float float_seconds(Clock::duration time) { return std::chrono::duration<float>(time).count(); }
 
 double cpu_seconds() {
   timespec time;
@@ -121,8 +121,8 @@ class Stream {
     const std::string piece = json["choices"][0]["text"];
     if (piece.empty()) return;
     const auto now = Clock::now();
-    if (seen_++ == 0) result_.first_token.push_back(seconds(now - start_));
-    else result_.between_tokens.push_back(seconds(now - last_));
+    if (seen_++ == 0) result_.first_token.push_back(float_seconds(now - start_));
+    else result_.between_tokens.push_back(float_seconds(now - last_));
     last_ = now;
     text_ += piece;
   }
@@ -134,7 +134,7 @@ class Stream {
     if (!fresh && known->second != text_) return fail("two answers to one prompt differ");
     ++result_.answers;
     result_.tokens += usage_;
-    result_.whole.push_back(seconds(Clock::now() - start_));
+    result_.whole.push_back(float_seconds(Clock::now() - start_));
     busy_ = false;
   }
 
