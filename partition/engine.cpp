@@ -50,6 +50,7 @@ struct Engine::State {
   std::int64_t waiting = 0;          // in the inbox and in the schedule
   SequenceId last_id = 0;
   bool stop = false;
+  std::string refusal;               // why nothing more comes in; empty while it may
   EngineStatus status;
 
   Schedule schedule;  // the engine's thread's own, as all that follows
@@ -86,6 +87,7 @@ struct Engine::State {
   void finish(SequenceId id);
   void end(SequenceId id, Ending ending, const Error& why);
   void end_step(const Error& why);
+  void fail(const Error& why);
   void end_all(Ending ending, const Error& why);
   void publish();
 };
@@ -99,7 +101,7 @@ SequenceId Engine::State::submit(std::vector<TokenId> tokens, Live request) {
           model.config().vocabulary);
   request.prompt = tokens.size();
   const std::lock_guard lock(mutex);
-  check(status.failure.empty() && !stop, Kind::unreachable, "no more requests are taken: {}", stop ? "the engine stops" : status.failure);
+  check(refusal.empty() && !stop, Kind::unreachable, "no more requests are taken: {}", stop ? "the engine stops" : refusal);
   check(waiting < options.queue, Kind::overloaded, "{} requests are waiting already", waiting);
   ++waiting;
   inbox.push_back({++last_id, std::move(tokens), std::move(request)});
@@ -144,8 +146,7 @@ void Engine::State::check_idle() {
   try {
     model.check_ranks();
   } catch (const Error& error) {
-    counts.failure = error.what();
-    publish();
+    fail(error);
   }
 }
 
@@ -164,11 +165,9 @@ void Engine::State::step() {
   try {
     compute();
   } catch (const Error& error) {
-    if (!alone) counts.failure = error.what();  // the ranks are no longer at the same place
     schedule.abandoned();
     end_step(error);
-    if (!alone) end_all(Ending::failed, Error(Kind::unreachable, error.what()));
-    return publish();
+    return alone ? publish() : fail(error);
   }
   schedule.computed();
   for (std::size_t i = 0; i < turns.size(); ++i) serve(i);
@@ -247,11 +246,19 @@ void Engine::State::end_step(const Error& why) {
   for (const Turn& turn : turns) end(turn.id, Ending::failed, why);
 }
 
-/// Everything that runs or waits.
+/// The ranks are no longer at the same place. The status tells of it once everything has ended, so whoever reads of
+/// the failure finds no request running or waiting.
+void Engine::State::fail(const Error& why) {
+  counts.failure = why.what();
+  end_all(Ending::failed, Error(Kind::unreachable, why.what()));
+  publish();
+}
+
+/// Everything that runs or waits; from here on nothing comes in.
 void Engine::State::end_all(Ending ending, const Error& why) {
-  publish();  // from here on nothing comes in
   {
     const std::lock_guard lock(mutex);
+    refusal = why.what();
     for (Arrival& arrival : inbox) live.emplace(arrival.id, std::move(arrival.live));
     inbox.clear();
   }
