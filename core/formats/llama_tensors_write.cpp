@@ -1,17 +1,22 @@
 // The tensors of a model on their way into a file.
 #include "core/formats/llama_tensors.h"
+#include "core/models/family.h"
 
 namespace starling::core {
 namespace {
+
+Outgoing joined(const std::string& name, const std::vector<Outgoing>& parts, Shape shape) {
+  return {name, parts.front().type, std::move(shape), [parts](const Sink& sink) {
+            for (const Outgoing& one : parts) one.write(sink);
+          }};
+}
 
 /// The same tensor of all experts, one behind the other.
 Outgoing stack(const LlamaBlock& block, const BlockPart& part, const std::string& name, Type type) {
   std::vector<Outgoing> parts;
   for (const LlamaExpert& expert : block.experts) parts.push_back(outgoing(name, expert.*part.of_experts, type));
   const Shape& shape = parts.front().shape;
-  return {name, type, {static_cast<std::int64_t>(parts.size()), shape[0], shape[1]}, [parts](const Sink& sink) {
-            for (const Outgoing& one : parts) one.write(sink);
-          }};
+  return joined(name, parts, {static_cast<std::int64_t>(parts.size()), shape[0], shape[1]});
 }
 
 }  // namespace
@@ -23,6 +28,7 @@ std::vector<Outgoing> outgoing_tensors(const LlamaModel& model, const TensorName
   const auto add = [&](std::string name, const Tensor& tensor, Type as, RowOrder rows = {}) {
     result.push_back(outgoing(std::move(name), tensor, storable(as, tensor.shape()), std::move(rows)));
   };
+  const bool gate_above_up = names.layout == Layout::gguf && family_named(c.family, model.name).gguf_gate_above_up;
   add(names.embedding, model.ends.embedding, type);
   for (std::size_t at = 0; at < model.blocks.size(); ++at) {
     const LlamaBlock& block = model.blocks[at];
@@ -34,6 +40,12 @@ std::vector<Outgoing> outgoing_tensors(const LlamaModel& model, const TensorName
         return;
       }
       Tensor tensor = member(block, part, copy);
+      if (gate_above_up && part.name == "gate") return;
+      if (gate_above_up && part.name == "up") {
+        const Type as = storable(type, tensor.shape());
+        result.push_back(joined(name, {outgoing(name, block.gate, as), outgoing(name, tensor, as)}, {2 * tensor.rows(), tensor.columns()}));
+        return;
+      }
       if (part.rows == Extent::one && names.layout == Layout::gguf) tensor = tensor.reshaped({tensor.columns()});
       const Type as = part.kind == BlockPart::Kind::matrix ? type : Type::f32;
       if (!order || part.turn == BlockPart::Turn::none) return add(name, tensor, as);

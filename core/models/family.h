@@ -32,6 +32,7 @@ struct Family {
   void (*read_json)(const JsonFields& root, LlamaConfig& config) = nullptr;
   std::vector<RenamedPart> renamed = {};
   bool turns_rows = false;     // GGUF keeps rotary rows interleaved, Hugging Face in halves
+  bool gguf_gate_above_up = false;  // GGUF keeps both matrices in one, called ffn_up
   bool gains_less_one = false;  // Hugging Face keeps w where GGUF keeps the gain 1 + w
 };
 

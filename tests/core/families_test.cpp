@@ -147,6 +147,12 @@ TEST_CASE("a GGUF file may keep query, key and value, and gate and up, in one te
     write_gguf(folder / "fused.gguf", gguf_metadata("fused", c, {}, Type::f32), tensors);
     const auto tokens = family_tokens(12);
     CHECK(family_logits(load_model(folder / "fused.gguf", kNoVocabulary), tokens) == family_logits(planted_family(c), tokens));
+    // llama.cpp reads gate and up of this family in no other form.
+    save_gguf(folder / "written.gguf", planted_family(c), Type::f32);
+    const auto file = MappedFile::open(folder / "written.gguf");
+    const Gguf written = decode_gguf(file->bytes(), file->name());
+    CHECK(std::any_of(written.tensors.begin(), written.tensors.end(), [](const GgufTensor& t) { return t.name == "blk.0.ffn_up.weight" && t.shape == Shape{192, 64}; }));
+    CHECK(std::none_of(written.tensors.begin(), written.tensors.end(), [](const GgufTensor& t) { return t.name == "blk.0.ffn_gate.weight"; }));
   }
 }
 

@@ -10,6 +10,7 @@ Family phi3_family() {
   Family f;
   f.name = "phi3";
   f.classes = {"Phi3ForCausalLM"};
+  f.gguf_gate_above_up = true;
   f.imply = [](LlamaConfig& c) { c.pairing = Pairing::halves; };
   return f;
 }
