@@ -1,7 +1,6 @@
 #include "core/file_pages.h"
 
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -42,9 +41,12 @@ void release_file_pages(Bytes bytes) {
   if (it == all.sizes.begin()) return;
   --it;
   if (bytes.data() + bytes.size() > it->first + it->second) return;
-  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
-  const auto begin = (reinterpret_cast<std::uintptr_t>(bytes.data()) + page - 1) / page * page;
-  const auto end = (reinterpret_cast<std::uintptr_t>(bytes.data()) + bytes.size()) / page * page;
+  // To the borders of huge pages, as the system may have mapped a whole one where a single byte was read, and with it
+  // neighbours that had been dropped before.
+  constexpr std::uintptr_t kHugePage = std::uintptr_t{2} << 20;
+  const auto mapping = reinterpret_cast<std::uintptr_t>(it->first), first = reinterpret_cast<std::uintptr_t>(bytes.data());
+  const std::uintptr_t begin = std::max(mapping, first / kHugePage * kHugePage);
+  const std::uintptr_t end = std::min(mapping + it->second, (first + bytes.size() + kHugePage - 1) / kHugePage * kHugePage);
   // A mapping that cannot be dropped costs memory and nothing else.
   if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
 }

@@ -10,8 +10,8 @@ namespace starling::core {
 void note_mapping(Bytes mapping);
 void forget_mapping(Bytes mapping);
 
-/// Drops the pages that lie wholly inside `bytes` from this process's memory if they belong to a mapped file; any
-/// other bytes are left alone. They can still be read: the system brings them back from the file.
+/// Drops the pages of `bytes` from this process's memory if they belong to a mapped file; any other bytes are left
+/// alone. They can still be read, as can neighbours that are dropped with them: the system brings them back.
 void release_file_pages(Bytes bytes);
 
 }  // namespace starling::core

@@ -6,7 +6,8 @@
 
 namespace starling::core {
 
-/// Replaces the matrices of packable types by their packed forms.
+/// Replaces the matrices of packable types by their packed forms, and gains, biases and routers by copies, so that of
+/// a mapped file nothing stays in memory.
 void pack(LlamaBlock& block, Pool& pool);
 
 /// The head. An embedding that shares its bytes shares the packed form; any other stays as it is, for its rows are

@@ -17,7 +17,8 @@ namespace starling::core {
 bool is_packable(Type type);
 bool is_packed(Type type);
 
-/// The packed form of a matrix of a packable type.
+/// The packed form of a matrix of a packable type. A matrix in a mapped file leaves memory as it is read, so that its
+/// weights are not held twice.
 Tensor pack_matrix(const Tensor& matrix, Pool& pool);
 
 /// Row `row` of a packed matrix, as dequantize() gives it for the form in the file.

@@ -1,7 +1,10 @@
 // From the rows of a file to groups of sixteen, and one row back.
 #include "core/ops/packed_pack.h"
 
+#include <algorithm>
+
 #include "core/error.h"
+#include "core/file_pages.h"
 #include "core/ops/packed.h"
 #include "core/ops/packed_forms.h"
 
@@ -43,9 +46,11 @@ Tensor pack_matrix(const Tensor& matrix, Pool& pool) {
   if (result.empty()) return result;
   const auto blocks = static_cast<std::size_t>(matrix.columns() / from.block_length);
   const auto rows = static_cast<std::size_t>(matrix.rows());
+  const std::size_t groups = (rows + kPackedLanes - 1) / kPackedLanes, group_bytes = matrix.row_bytes(0).size() * kPackedLanes;
   auto* const out = reinterpret_cast<std::uint8_t*>(result.mutable_bytes().data());
+  std::size_t first = 0;  // group of a strip
   const auto body = [&](std::int64_t begin, std::int64_t end) {
-    for (auto group = static_cast<std::size_t>(begin); group < static_cast<std::size_t>(end); ++group)
+    for (std::size_t group = first + static_cast<std::size_t>(begin); group < first + static_cast<std::size_t>(end); ++group)
       for (std::size_t lane = 0; lane < kPackedLanes && group * kPackedLanes + lane < rows; ++lane) {
         const Bytes row = matrix.row_bytes(static_cast<std::int64_t>(group * kPackedLanes + lane));
         const auto* in = reinterpret_cast<const std::uint8_t*>(row.data());
@@ -53,7 +58,11 @@ Tensor pack_matrix(const Tensor& matrix, Pool& pool) {
           form->pack(in + b * block_bytes(from), lane, out + (group * blocks + b) * block_bytes(to));
       }
   };
-  pool.parallel_for(static_cast<std::int64_t>((rows + kPackedLanes - 1) / kPackedLanes), 4, std::ref(body));
+  constexpr std::size_t kStripBytes = std::size_t{8} << 20;
+  for (const std::size_t strip = std::max<std::size_t>(kStripBytes / group_bytes, 1); first < groups; first += strip) {
+    pool.parallel_for(static_cast<std::int64_t>(std::min(strip, groups - first)), 4, std::ref(body));
+    release_file_pages(matrix.bytes().subspan(first * group_bytes).first(std::min(strip * group_bytes, matrix.bytes().size() - first * group_bytes)));
+  }
   return result;
 }
 

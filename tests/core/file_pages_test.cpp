@@ -7,9 +7,12 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <fstream>
+#include <string>
 #include <vector>
 
 #include "core/file.h"
+#include "core/ops/packed.h"
 #include "tests/temporary_folder.h"
 
 using namespace starling::core;
@@ -21,6 +24,15 @@ std::size_t resident_pages(Bytes bytes) {
   std::vector<unsigned char> pages((bytes.size() + page - 1) / page);
   REQUIRE(::mincore(const_cast<std::byte*>(bytes.data()), bytes.size(), pages.data()) == 0);
   return static_cast<std::size_t>(std::count_if(pages.begin(), pages.end(), [](unsigned char p) { return (p & 1) != 0; }));
+}
+
+/// KiB of this process's memory by a name of /proc/self/status.
+std::int64_t memory(const std::string& name) {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with(name + ":")) return std::stoll(line.substr(name.size() + 1));
+  FAIL("no line " << name);
+  return 0;
 }
 
 }  // namespace
@@ -43,4 +55,24 @@ TEST_CASE("memory that is no mapped file keeps what it holds") {
   std::vector<std::byte> content(1 << 20, std::byte{7});
   release_file_pages(content);
   CHECK(std::all_of(content.begin(), content.end(), [](std::byte b) { return b == std::byte{7}; }));
+}
+
+TEST_CASE("a mapped matrix is never in memory twice while it is packed") {
+  const starling::tests::TemporaryFolder folder;
+  constexpr std::int64_t kRows = 8192, kColumns = 8192, kMiB = 1024;  // KiB; the matrix takes 68 MiB
+  write_file(folder / "weights", [&](const Sink& sink) {
+    const std::vector<std::byte> row(kColumns / 32 * 34, std::byte{1});
+    for (std::int64_t i = 0; i < kRows; ++i) sink(row);
+  });
+  const auto file = MappedFile::open(folder / "weights");
+  const Tensor stored = Tensor::borrowed(Type::q8_0, {kRows, kColumns}, file->bytes(), file);
+  std::ofstream("/proc/self/clear_refs") << "5";  // the peak begins anew
+  const std::int64_t before = memory("VmHWM");
+  if (before > memory("VmRSS") + kMiB) {
+    MESSAGE("skipped: this system does not let the peak begin anew");
+    return;
+  }
+  Pool pool(2);
+  const Tensor packed = pack_matrix(stored, pool);
+  CHECK(memory("VmHWM") - before < static_cast<std::int64_t>(packed.bytes().size()) / 1024 + 40 * kMiB);
 }
