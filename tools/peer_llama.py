@@ -98,7 +98,11 @@ def compare(options, path, folder):
     starling(options.starling, "perplexity", path, options.text, "--ctx", options.ctx, "--windows", options.windows, "--kv-type", options.kv_type, "--steps", steps, *given, "--json")
     peer = Peer(path, options.kv_type, max(options.ctx, options.greedy + 8), not options.no_repack)
     count = same = decided = wrong = 0
-    itself = 0
+    itself = exact_ours = exact_peers = 0
+    exact = None
+    if options.exact:
+        starling(options.starling, "convert", path, folder / "exact.gguf", "--type", "f32")
+        exact = Peer(folder / "exact.gguf", options.kv_type, options.ctx)
     widest = 0.0  # lead of a token that the other side did not find likeliest
     prompt = None
     for line in open(steps):
@@ -108,6 +112,10 @@ def compare(options, path, folder):
         equal = ids == np.array(window["likeliest"])
         if options.itself:
             itself += int((ids == peer.forced(window["tokens"], 1)[0]).sum())
+        if exact:
+            wanted = exact.forced(window["tokens"])[0]
+            exact_ours += int((wanted == np.array(window["likeliest"])).sum())
+            exact_peers += int((wanted == ids).sum())
         count, same = count + len(ids), same + int(equal.sum())
         decided += int((gaps > GAP).sum())
         wrong += int(((gaps > GAP) & ~equal).sum())
@@ -118,6 +126,9 @@ def compare(options, path, folder):
     peer.close()
     equal = next((i for i, (a, b) in enumerate(zip(ours, theirs)) if a != b), len(ours))
     found = {"peer_with_itself": itself / count} if options.itself else {}
+    if exact:
+        exact.close()
+        found |= {"exact_with_starling": exact_ours / count, "exact_with_peer": exact_peers / count}
     return found | {"model": pathlib.Path(path).name, "cache": options.kv_type, "steps": count, "same": same, "share": same / count, "lead_over_1e-3": decided, "of_them_different": wrong,
             "widest_lead_of_a_difference": widest, "greedy_tokens": len(ours), "greedy_equal": equal}
 
@@ -136,6 +147,7 @@ def main():
     parser.add_argument("--kv-type", default="f32", choices=CACHES)
     parser.add_argument("--no-repack", action="store_true", help="llama.cpp without its repacked weights")
     parser.add_argument("--itself", action="store_true", help="also compare llama.cpp with itself, token by token and in batches")
+    parser.add_argument("--exact", action="store_true", help="also compare both with llama.cpp over the same weights as F32, whose activations nothing rounds")
     options = parser.parse_intermixed_args()
     failed = False
     with tempfile.TemporaryDirectory() as name:
