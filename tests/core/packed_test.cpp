@@ -108,7 +108,7 @@ TEST_CASE("a packed type is no type of files") {
   }
 }
 
-TEST_CASE("activations are rounded to nearest even, a scale for every 32") {
+TEST_CASE("activations are rounded to nearest even, a scale of half precision for every 32") {
   std::vector<float> x(64);
   x[0] = 127, x[1] = 2.5f, x[2] = 3.5f, x[3] = -0.5f, x[4] = -1.5f, x[31] = -126.6f;
   std::vector<PackedActivations> q(2);
@@ -184,7 +184,7 @@ TEST_CASE("a product is that of the dequantised weights and activations, and a g
           for (std::int64_t k = 0; k < s.columns; ++k) {
             const PackedActivations& block = p.block(row, k / 32);
             const double a = static_cast<double>(block.scale) * block.codes[k % 32];
-            REQUIRE(std::abs(a - p.x[static_cast<std::size_t>(row * s.columns + k)]) <= 0.501 * block.scale);
+            REQUIRE(std::abs(a - p.x[static_cast<std::size_t>(row * s.columns + k)]) <= 0.564 * block.scale);
             const double term = static_cast<double>(weights.floats()[static_cast<std::size_t>(o * s.columns + k)]) * a;
             sum += term, magnitude += std::abs(term);
           }
