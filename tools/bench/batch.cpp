@@ -10,10 +10,11 @@
 
 #include "comm/frame.h"
 #include "core/error.h"
-#include "core/models/load.h"
 #include "partition/engine.h"
 #include "tools/cluster.h"
 #include "tools/command.h"
+#include "tools/model_run.h"
+#include "tools/shard_plan.h"
 
 namespace starling::tools::bench {
 namespace {
@@ -144,17 +145,10 @@ nlohmann::json measure_prefix(partition::ShardedLlama& model, const BatchOptions
   return {{"prefix_tokens", options.prefix}, {"ttft_ms", median}, {"ttft_reused_ms", again}, {"reused_tokens", cached}, {"ratio", again / median}};
 }
 
-partition::ShardOptions shard_options(const BatchOptions& options, const core::LlamaModel& model, const Cluster& cluster) {
-  partition::PlanOptions plan;
-  const auto ranks = static_cast<std::size_t>(cluster.size());
-  plan.shares = options.cluster.shares.empty() ? cluster.shares() : partition::parse_shares(options.cluster.shares, cluster.size());
-  if (plan.shares.empty()) plan.shares.assign(ranks, 1.0);
-  for (const comm::NodeInfo& node : cluster.nodes()) plan.names.push_back(node.name);
-  plan.memory_bytes.assign(ranks, options.cluster.memory_bytes);
-  plan.sum = options.cluster.sum == "fast" ? core::Sum::fast : core::Sum::exact;
+partition::ShardOptions batch_options(const BatchOptions& options, const core::LlamaModel& model, Cluster& cluster) {
+  partition::PlanOptions plan = plan_options(options.cluster, options.kv_type, model, &cluster);
   plan.positions = std::max(options.prefix + 2, options.prompt + options.tokens);
   plan.sequences = *std::max_element(options.sequences.begin(), options.sequences.end());
-  plan.kv_type = core::type_from_name(options.kv_type);
   partition::ShardOptions result;
   result.plan = partition::make_plan(model, plan);
   result.rows_max = std::max(options.cluster.prefill_chunk, plan.sequences);
@@ -164,7 +158,7 @@ partition::ShardOptions shard_options(const BatchOptions& options, const core::L
 
 int measure(const BatchOptions& options, const core::LlamaModel& model, Cluster& cluster) {
   core::Pool pool(cluster.threads());
-  partition::ShardedLlama sharded(model, shard_options(options, model, cluster), cluster.transport(), pool);
+  partition::ShardedLlama sharded(model, batch_options(options, model, cluster), cluster.transport(), pool);
   const std::int64_t most = sharded.plan().sequences;
   std::vector<std::vector<TokenId>> prompts;
   for (std::int64_t i = 0; i < most; ++i)
@@ -200,16 +194,8 @@ int measure(const BatchOptions& options, const core::LlamaModel& model, Cluster&
 int run_batch(const BatchOptions& options) {
   for (const std::int64_t n : options.sequences)
     check(n >= 1 && n <= 64, Kind::usage, "--sequences {}: expected 1 to 64 each", n);
-  Cluster cluster(options.cluster);
-  if (cluster.is_worker()) return cluster.serve();
-  try {
-    core::LoadOptions load;
-    load.vocabulary_optional = true;
-    return measure(options, core::load_model(options.model, load), cluster);
-  } catch (const core::Error& error) {
-    cluster.fail(error);
-    throw;
-  }
+  return run_with_model(options.cluster, [&] { return read_model(options.model, "", true); },
+                        [&](const core::LlamaModel& model, Cluster& cluster) { return measure(options, model, cluster); });
 }
 
 }  // namespace

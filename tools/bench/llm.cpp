@@ -11,13 +11,13 @@
 
 #include "core/clock.h"
 #include "core/error.h"
-#include "core/models/load.h"
 #include "core/ops/packed_kernels.h"
 #include "core/ops/probe.h"
 #include "partition/shard.h"
 #include "tools/cluster.h"
 #include "tools/command.h"
 #include "tools/measure.h"
+#include "tools/model_run.h"
 #include "tools/plan_print.h"
 
 namespace starling::tools::bench {
@@ -81,20 +81,10 @@ double writing_rate(partition::ShardedLlama& sharded, std::int64_t count) {
   return static_cast<double>(count) / core::seconds_since(start);
 }
 
-partition::ShardOptions shard_options(const LlmOptions& options, const core::LlamaModel& model, const Cluster& cluster) {
-  partition::PlanOptions plan;
-  plan.shares = options.cluster.shares.empty() ? cluster.shares() : partition::parse_shares(options.cluster.shares, cluster.size());
-  if (plan.shares.empty()) plan.shares.assign(static_cast<std::size_t>(cluster.size()), 1.0);
-  for (const comm::NodeInfo& node : cluster.nodes()) plan.names.push_back(node.name);
-  plan.sum = options.cluster.sum == "fast" ? core::Sum::fast : core::Sum::exact;
-  plan.positions = std::max(options.prompt, options.tokens);
-  plan.kv_type = core::type_from_name(options.kv_type);
-  return {.plan = partition::make_plan(model, plan), .rows_max = options.cluster.prefill_chunk, .allreduce = options.cluster.allreduce};
-}
-
 nlohmann::json measure(const LlmOptions& options, const core::LlamaModel& model, Cluster& cluster) {
   core::Pool pool(cluster.threads());
-  const partition::ShardOptions shard = shard_options(options, model, cluster);
+  const partition::ShardOptions shard =
+      shard_options(options.cluster, options.kv_type, model, &cluster, std::max(options.prompt, options.tokens));
   const Work work = work_of(model, shard.plan);
   std::vector<double> prompts, tokens;
   std::vector<partition::ShardReport> reports;
@@ -147,21 +137,14 @@ void show(const LlmOptions& options, const nlohmann::json& result) {
 
 int run_llm(const LlmOptions& options) {
   check(options.prompt + options.tokens > 0, Kind::usage, "--prompt 0 --tokens 0: nothing to measure");
-  Cluster cluster(options.cluster);
-  if (cluster.is_worker()) return cluster.serve();
-  try {
-    core::LoadOptions load;
-    load.vocabulary_optional = true;
-    const nlohmann::json result = measure(options, core::load_model(options.model, load), cluster);
+  return run_with_model(options.cluster, [&] { return read_model(options.model, "", true); }, [&](const core::LlamaModel& model, Cluster& cluster) {
+    const nlohmann::json result = measure(options, model, cluster);
     if (options.json)
       print_json(result);
     else
       show(options, result);
     return 0;
-  } catch (const core::Error& error) {
-    cluster.fail(error);
-    throw;
-  }
+  });
 }
 
 }  // namespace
