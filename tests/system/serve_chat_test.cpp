@@ -146,7 +146,7 @@ TEST_CASE("logprobs of a chat tell every token and its rivals") {
     CHECK(token.at("top_logprobs").size() == 2);
     CHECK(token.at("top_logprobs")[0].at("token") == token.at("token"));
   }
-  CHECK(joined == choice.at("message").at("content"));
+  CHECK(joined == choice.at("message").at("content").get<std::string>());
 }
 
 TEST_CASE("a model without a template says how to give one") {

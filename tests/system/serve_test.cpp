@@ -115,7 +115,7 @@ TEST_CASE("sampling follows the seed, choices differ, and stop strings, biases, 
   CHECK(logprobs.at("tokens").size() == 4);
   std::string joined;
   for (const std::string token : logprobs.at("tokens")) joined += token;
-  CHECK(joined == told.at("text"));
+  CHECK(joined == told.at("text").get<std::string>());
   CHECK(logprobs.at("top_logprobs")[0].size() == 3);
   for (const double value : logprobs.at("token_logprobs")) CHECK(value <= 0);
 }
