@@ -2,7 +2,7 @@
 """Random checkpoints of every family, made by transformers, converted to GGUF by Starling and run by it and by llama.cpp: with
 F32 weights and an F32 cache every token is the same. Needs transformers, torch and llama-cpp-python.
 
-    tools/peer_families.py build/starling [--types f32,q8_0]
+    tools/peers families [--types f32,q8_0]
 
 Status 1 when llama.cpp does not load a file, or a file of F32 weights gives another token.
 """
@@ -63,7 +63,7 @@ def main():
         source = random.Random(1)
         (folder / "ids").write_text(",".join(str(source.randrange(3, SIZES["vocab_size"])) for _ in range(1000)))
         write_tokenizer(folder / "tokenizer.bin")
-        settings = argparse.Namespace(starling=options.starling, text=folder / "ids", ids=True, ctx=200, windows=4, greedy=150, kv_type="f32", no_repack=False, itself=False)
+        settings = argparse.Namespace(starling=options.starling, text=folder / "ids", ids=True, ctx=200, windows=4, greedy=150, kv_type="f32", no_repack=False, itself=False, exact=False)
         for family, model_class, config_class, differences in FAMILIES:
             write_checkpoint(folder / family, model_class, config_class, differences)
             for kind in options.types.split(","):

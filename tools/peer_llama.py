@@ -4,6 +4,7 @@ token is the same, and whether it always is where llama.cpp's two largest logits
 llama; needs llama-cpp-python. Its library is the one that it was built with, or that of LLAMA_CPP_LIB_PATH.
 
     tools/peer_llama.py build/starling --text FILE MODEL.gguf...  [--windows 8] [--greedy 200] [--ctx 256] [--kv-type f32]
+    tools/peer_llama.py build/starling --text FILE --exact MODEL.gguf...     also which of both is nearer to unrounded activations
     tools/peer_llama.py build/starling --text FILE --from MODEL --types f32,q8_0,q4_0     converts first
 
 Status 1 when a file misses the bounds: for F32 weights every token equal, for others 99.5 % of the steps.

@@ -6,11 +6,11 @@
 
 namespace starling::core {
 
-/// Replaces the matrices of packable types by their packed forms, and gains, biases and routers by copies, so that of
-/// a mapped file nothing stays in memory.
+/// Replaces the matrices of packable types by their packed forms, and gains, biases and routers by copies: they
+/// would keep pages of a mapped file in memory that the matrices beside them have left.
 void pack(LlamaBlock& block, Pool& pool);
 
-/// The head. An embedding that shares its bytes shares the packed form; any other stays as it is, for its rows are
+/// The head, and a copy of the gain before it. An embedding that shares its bytes shares the packed form; any other stays as it is, for its rows are
 /// only looked up.
 void pack(LlamaEnds& ends, Pool& pool);
 

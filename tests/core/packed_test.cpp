@@ -108,7 +108,7 @@ TEST_CASE("a packed type is no type of files") {
   }
 }
 
-TEST_CASE("activations are rounded to nearest even, a scale of half precision for every 32") {
+TEST_CASE("activations are rounded to nearest even, with a scale for every 32") {
   std::vector<float> x(64);
   x[0] = 127, x[1] = 2.5f, x[2] = 3.5f, x[3] = -0.5f, x[4] = -1.5f, x[31] = -126.6f;
   std::vector<PackedActivations> q(2);
@@ -128,6 +128,19 @@ TEST_CASE("activations are rounded to nearest even, a scale of half precision fo
   std::fill(x.begin(), x.end(), 1e-44f);
   quantize_tile(x, 1, 64, 0, q.data());
   for (const PackedActivations& block : q) CHECK(std::abs(block.scale * static_cast<float>(block.codes[7])) < 1e-37f);
+}
+
+TEST_CASE("scales of activations have the eleven bits of binary16 and the range of floats") {
+  const auto scale_for = [](float largest) {
+    std::vector<float> x(32);
+    x[7] = largest;
+    PackedActivations q;
+    quantize_tile(x, 1, 32, 0, &q);
+    CHECK(q.codes[7] == 127);
+    return q.scale;
+  };
+  CHECK(scale_for(1) == 1032 * 0x1p-17f);  // binary16 has steps of 2^-17 there, and 1/127 is 1032.06 of them
+  for (const float kept : {0x1.ffcp-40f, 0x1.ffcp+40f}) CHECK(scale_for(127 * kept) == kept);
 }
 
 TEST_CASE("every kernel of this machine gives the bits of the scalar one, plain and on the grid") {
