@@ -56,11 +56,14 @@ bool is_bert(const std::filesystem::path& path);
 /// the file and the field.
 BertModel load_bert(const std::filesystem::path& path);
 
-/// The vectors of all tokens after the last block, {tokens, D}. Kind::usage for no tokens, more than the context has, or
-/// ids outside the vocabulary.
-std::vector<float> encode(const BertModel& model, std::span<const TokenId> tokens, Pool& pool);
+/// Kind::usage for a text without tokens, with more than the context has, or with ids outside the vocabulary.
+void check_text(const BertConfig& config, std::span<const TokenId> text);
 
-/// The text's vector, of length one: {D}.
-std::vector<float> embedding(const BertModel& model, std::span<const TokenId> tokens, Pool& pool);
+/// The vectors of all tokens after the last block, {tokens of all texts, D}, text by text. A text's have the same bits in any
+/// batch and on any number of threads. Checks every text.
+std::vector<float> encode(const BertModel& model, std::span<const std::span<const TokenId>> texts, Pool& pool);
+
+/// Each text's vector, of length one: {D}.
+std::vector<std::vector<float>> embeddings(const BertModel& model, std::span<const std::span<const TokenId>> texts, Pool& pool);
 
 }  // namespace starling::core

@@ -46,4 +46,10 @@ void pack(LlamaEnds& ends, Pool& pool) {
   if (tied) ends.embedding = ends.output;
 }
 
+
+void pack(BertModel& model, Pool& pool) {
+  for (BertBlock& block : model.blocks)
+    for (Affine* affine : {&block.query, &block.key, &block.value, &block.output, &block.up, &block.down}) pack(affine->weight, pool);
+}
+
 }  // namespace starling::core

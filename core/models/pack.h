@@ -2,6 +2,7 @@
 // their types alone, so that a matrix is packed in all plans or in none.
 #pragma once
 
+#include "core/models/bert.h"
 #include "core/models/llama.h"
 
 namespace starling::core {
@@ -13,5 +14,8 @@ void pack(LlamaBlock& block, Pool& pool);
 /// The head, and a copy of the gain before it. An embedding that shares its bytes shares the packed form; any other stays as it is, for its rows are
 /// only looked up.
 void pack(LlamaEnds& ends, Pool& pool);
+
+/// The matrices of an encoder's blocks.
+void pack(BertModel& model, Pool& pool);
 
 }  // namespace starling::core

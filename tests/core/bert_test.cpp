@@ -11,6 +11,8 @@
 #include "core/file.h"
 #include "core/formats/gguf_llama.h"
 #include "core/models/load.h"
+#include "core/models/pack.h"
+#include "core/quant/blocks.h"
 #include "core/text/tokenizer.h"
 #include "tests/core/small_model.h"
 #include "tests/oracle/small_encoder.h"
@@ -23,6 +25,9 @@ namespace {
 nlohmann::json golden() {
   return nlohmann::json::parse(read_text(std::filesystem::path(STARLING_SOURCE_DIR) / "tests/golden/architectures.json", 1 << 20))["encoder"];
 }
+
+std::vector<float> encode_one(const BertModel& model, std::span<const TokenId> text, Pool& pool) { return encode(model, {&text, 1}, pool); }
+std::vector<float> embedding(const BertModel& model, std::span<const TokenId> text, Pool& pool) { return embeddings(model, {&text, 1}, pool).front(); }
 
 void check_close(const std::vector<float>& got, const nlohmann::json& expected) {
   REQUIRE(got.size() == expected.size());
@@ -39,9 +44,9 @@ TEST_CASE("an encoder's rows and its text vectors are those of transformers, fro
   const BertModel model = load_bert(folder / "bert");
   const auto tokens = c["tokens"].get<std::vector<TokenId>>();
   Pool pool(1), three(3);
-  const auto rows = encode(model, tokens, pool);
+  const auto rows = encode_one(model, tokens, pool);
   check_close({rows.end() - 48, rows.end()}, c["last_row"]);
-  CHECK(encode(model, tokens, three) == rows);
+  CHECK(encode_one(model, tokens, three) == rows);
   check_close(embedding(model, tokens, pool), c["mean"]);
   write_encoder_gguf(folder / "a.gguf", model, 1);
   REQUIRE(is_bert(folder / "a.gguf"));
@@ -53,15 +58,61 @@ TEST_CASE("an encoder's rows and its text vectors are those of transformers, fro
   check_close(embedding(load_bert(folder / "bert"), tokens, pool), c["first"]);
 }
 
+TEST_CASE("a text has the same bits alone and between others, on any number of threads") {
+  const nlohmann::json c = golden();
+  const Folder folder;
+  write_encoder(folder / "bert", c);
+  const BertModel model = load_bert(folder / "bert");
+  std::vector<std::vector<TokenId>> tokens;
+  for (const std::size_t length : {1u, 24u, 3u, 8u, 17u, 1u})
+    for (tokens.emplace_back(); tokens.back().size() < length;) tokens.back().push_back(static_cast<TokenId>((7 * tokens.back().size() + tokens.size()) % 40));
+  const std::vector<std::span<const TokenId>> texts(tokens.begin(), tokens.end());
+  Pool pool(1), three(3);
+  const auto together = embeddings(model, texts, three);
+  REQUIRE(together.size() == texts.size());
+  for (std::size_t i = 0; i < texts.size(); ++i) CHECK(together[i] == embedding(model, texts[i], pool));
+  CHECK(embeddings(model, {}, pool).empty());
+}
+
+TEST_CASE("quantised matrices are packed: vectors stay within the rounding of activations, with the same bits in any batch") {
+  nlohmann::json c = golden();
+  c["config"]["hidden_size"] = 64, c["config"]["intermediate_size"] = 96;
+  for (auto& [name, shape] : c["tensors"].items())
+    for (auto& extent : shape) extent = extent == 48 ? 64 : extent == 80 ? 96 : extent.get<int>();
+  const Folder folder;
+  write_encoder(folder / "bert", c);
+  BertModel model = load_bert(folder / "bert");
+  for (BertBlock& block : model.blocks)
+    for (Affine* affine : {&block.query, &block.key, &block.value, &block.output, &block.up, &block.down}) {
+      Tensor quantised = Tensor::owned(Type::q8_0, affine->weight.shape());
+      quantize(Type::q8_0, affine->weight.floats(), quantised.mutable_bytes());
+      affine->weight = quantised;
+    }
+  BertModel packed = model;
+  Pool pool(1), three(3);
+  pack(packed, pool);
+  CHECK(packed.blocks[0].up.weight.type() == Type::q8_0_x16);
+  std::vector<std::vector<TokenId>> tokens{{1}, {5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18}, {3, 2, 1}};
+  const std::vector<std::span<const TokenId>> texts(tokens.begin(), tokens.end());
+  const auto together = embeddings(packed, texts, three), exact = embeddings(model, texts, pool);
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    CHECK(together[i] == embedding(packed, texts[i], pool));
+    CHECK(together[i] != exact[i]);
+    double cosine = 0;
+    for (std::size_t k = 0; k < exact[i].size(); ++k) cosine += static_cast<double>(together[i][k]) * static_cast<double>(exact[i][k]);
+    CHECK(cosine > 0.9995);
+  }
+}
+
 TEST_CASE("an encoder refuses texts that do not fit and files that are not one") {
   nlohmann::json c = golden();
   const Folder folder;
   write_encoder(folder / "bert", c);
   const BertModel model = load_bert(folder / "bert");
   Pool pool(1);
-  CHECK_THROWS_WITH_AS(encode(model, {}, pool), doctest::Contains("0 tokens"), Error);
-  CHECK_THROWS_WITH_AS(encode(model, std::vector<TokenId>(25, 1), pool), doctest::Contains("takes 1 to 24"), Error);
-  CHECK_THROWS_WITH_AS(encode(model, std::vector<TokenId>{40}, pool), doctest::Contains("vocabulary of 40"), Error);
+  CHECK_THROWS_WITH_AS(encode_one(model, {}, pool), doctest::Contains("0 tokens"), Error);
+  CHECK_THROWS_WITH_AS(encode_one(model, std::vector<TokenId>(25, 1), pool), doctest::Contains("takes 1 to 24"), Error);
+  CHECK_THROWS_WITH_AS(encode_one(model, std::vector<TokenId>{40}, pool), doctest::Contains("vocabulary of 40"), Error);
   write_encoder_gguf(folder / "a.gguf", model, 3);
   CHECK_THROWS_WITH_AS(load_bert(folder / "a.gguf"), doctest::Contains("bert.pooling_type"), Error);
   c["config"]["hidden_act"] = "relu";

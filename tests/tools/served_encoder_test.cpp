@@ -47,11 +47,12 @@ TEST_CASE("a served encoder gives each text the vector that it has alone, or say
       CHECK(why == nullptr);
       vector.set_value({values.begin(), values.end()});
     });
-    CHECK(vector.get_future().get() == core::embedding(alone, tokens, pool));
+    const std::span<const TokenId> text(tokens);
+    CHECK(vector.get_future().get() == core::embeddings(alone, {&text, 1}, pool).front());
   }
-  std::promise<std::string> why;
-  encoder.submit(std::vector<TokenId>(25, 5), [&](std::span<const float>, const core::Error* error) { why.set_value(error ? error->what() : ""); });
-  CHECK(why.get_future().get().find("takes 1 to 24") != std::string::npos);
+  const auto submit = [&](std::vector<TokenId> tokens) { encoder.submit(std::move(tokens), [](std::span<const float>, const core::Error*) {}); };
+  CHECK_THROWS_WITH_AS(submit(std::vector<TokenId>(25, 5)), doctest::Contains("takes 1 to 24"), core::Error);
+  CHECK_THROWS_WITH_AS(submit({40}), doctest::Contains("vocabulary of 40"), core::Error);
 }
 
 TEST_CASE("texts beyond the queue are refused, cancelled ones forgotten, and those that wait at the end are told") {

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "core/clock.h"
+#include "core/models/pack.h"
 #include "core/pool.h"
 #include "tools/serve/served_model.h"
 
@@ -23,12 +24,15 @@ struct ServedEncoder::State {
   };
 
   State(core::BertModel m, const EncoderOptions& o)
-      : model(std::move(m)), options(o), tokenizer(core::make_tokenizer(model.vocabulary)), pool(o.threads), created(seconds_since_1970()) {}
+      : model(std::move(m)), options(o), tokenizer(core::make_tokenizer(model.vocabulary)), pool(o.threads), created(seconds_since_1970()) {
+    core::pack(model, pool);
+  }
 
   void run();
-  void compute(const Text& text);
+  std::vector<Text> take();
+  void compute(const std::vector<Text>& texts);
 
-  const core::BertModel model;
+  core::BertModel model;
   const EncoderOptions options;
   const std::unique_ptr<core::Tokenizer> tokenizer;
   core::Pool pool;  // the thread's
@@ -49,17 +53,16 @@ void ServedEncoder::State::run() {
   while (true) {
     wake.wait(lock, [&] { return stop || !waiting.empty(); });
     if (stop) break;
-    const Text text = std::move(waiting.front());
-    waiting.pop_front();
-    status.running = 1;
+    const std::vector<Text> texts = take();
+    status.running = static_cast<std::int64_t>(texts.size());
     lock.unlock();
     const auto begin = std::chrono::steady_clock::now();
-    compute(text);
+    compute(texts);
     const double seconds = core::seconds_since(begin);
     lock.lock();
     status.running = 0;
-    ++status.texts;
-    status.tokens += text.tokens.size();
+    status.texts += texts.size();
+    for (const Text& text : texts) status.tokens += text.tokens.size();
     status.seconds += seconds;
   }
   const std::deque<Text> left = std::exchange(waiting, {});
@@ -68,14 +71,29 @@ void ServedEncoder::State::run() {
   for (const Text& text : left) text.done({}, &why);
 }
 
-void ServedEncoder::State::compute(const Text& text) {
-  std::vector<float> vector;
-  try {
-    vector = core::embedding(model, text.tokens, pool);
-  } catch (const Error& error) {
-    return text.done({}, &error);
+/// The texts that have waited longest, so many that products are as fast as they get; more would only wait for each other.
+std::vector<ServedEncoder::State::Text> ServedEncoder::State::take() {
+  constexpr std::size_t kTokens = 512;
+  std::vector<Text> texts;
+  for (std::size_t tokens = 0; !waiting.empty() && (texts.empty() || tokens + waiting.front().tokens.size() <= kTokens); waiting.pop_front()) {
+    tokens += waiting.front().tokens.size();
+    texts.push_back(std::move(waiting.front()));
   }
-  text.done(vector, nullptr);
+  return texts;
+}
+
+void ServedEncoder::State::compute(const std::vector<Text>& texts) {
+  std::vector<std::span<const core::TokenId>> tokens;
+  for (const Text& text : texts) tokens.emplace_back(text.tokens);
+  std::vector<std::vector<float>> vectors;
+  try {
+    vectors = core::embeddings(model, tokens, pool);
+  } catch (const std::exception& error) {
+    const Error why(Kind::internal, error.what());
+    for (const Text& text : texts) text.done({}, &why);
+    return;
+  }
+  for (std::size_t i = 0; i < texts.size(); ++i) texts[i].done(vectors[i], nullptr);
 }
 
 ServedEncoder::ServedEncoder(core::BertModel model, const EncoderOptions& options) : state_(std::make_unique<State>(std::move(model), options)) {
@@ -109,6 +127,7 @@ std::uint64_t ServedEncoder::weight_bytes() const {
 
 ServedEncoder::TextId ServedEncoder::submit(std::vector<core::TokenId> tokens, Done done) {
   core::ensure(done != nullptr, "a vector for nobody");
+  core::check_text(state_->model.config, tokens);
   const std::lock_guard lock(state_->mutex);
   const auto waiting = static_cast<std::int64_t>(state_->waiting.size());
   check(waiting < state_->options.queue, Kind::overloaded, "{} texts are waiting already", waiting);

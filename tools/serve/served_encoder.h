@@ -1,4 +1,5 @@
-// An encoder that answers: texts wait in a bounded queue for one thread, which turns one after the other into its vector.
+// An encoder that answers: texts wait in a bounded queue for one thread, which turns those that wait into vectors, several
+// together.
 #pragma once
 
 #include <cstdint>
@@ -47,7 +48,7 @@ class ServedEncoder {
   std::uint64_t weight_bytes() const;
   int threads() const;
 
-  /// Kind::overloaded when the queue is full. `tokens` as core::encode takes them; what it throws comes with `done`.
+  /// Kind::overloaded when the queue is full; Kind::usage for tokens that core::check_text refuses.
   TextId submit(std::vector<core::TokenId> tokens, Done done);
   /// A text that waits is forgotten, without a call of its `done`; one that is being computed is computed.
   void cancel(TextId id);
