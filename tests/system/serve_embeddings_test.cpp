@@ -61,6 +61,27 @@ TEST_CASE("an encoder's vectors come over HTTP as sentence-transformers computes
   }
 }
 
+TEST_CASE("a request of more texts than the queue holds gets all its vectors, in their order") {
+  const TemporaryFolder folder;
+  write_text_encoder(folder / "bert", encoder_texts(), "mean");
+  const Server encoder(folder / "bert", {"--queue", "3"});
+  const auto check_many = [](const Server& server, std::size_t count) {
+    HttpClient client = server.client();
+    const std::vector<std::string> different{"the cat", "a dog", "the dog sat", "cat"};
+    std::vector<json> alone;
+    for (const std::string& text : different) alone.push_back(ask(client, {{"input", text}}).at("data")[0].at("embedding"));
+    std::vector<std::string> texts;
+    for (std::size_t i = 0; i < count; ++i) texts.push_back(different[i % 4]);
+    const json reply = ask(client, {{"input", texts}});
+    REQUIRE(reply.at("data").size() == count);
+    for (std::size_t i = 0; i < count; ++i) CHECK(reply.at("data")[i].at("embedding") == alone[i % 4]);
+  };
+  check_many(encoder, 2048);
+  if (const auto writer = data_file("stories260k/stories260K.bin")) check_many(Server(writer->string(), {"--queue", "3", "--sequences", "2"}), 200);
+  HttpClient client = encoder.client();
+  CHECK(refused(client, "/v1/embeddings", {{"input", std::vector<std::string>(2049, "cat")}}, 400).at("param") == "input");
+}
+
 TEST_CASE("an encoder refuses what it cannot do, and says why") {
   const TemporaryFolder folder;
   write_text_encoder(folder / "bert", encoder_texts(), "mean");

@@ -6,7 +6,7 @@ namespace starling::tools {
 namespace {
 
 constexpr std::size_t kStopStrings = 4, kStopBytes = 512, kBiases = 1024;
-constexpr std::size_t kPrompts = 256, kPromptTokens = 1 << 20;
+constexpr std::size_t kPromptTokens = 1 << 20;
 constexpr std::size_t kGrammarBytes = 256 << 10;
 constexpr std::int64_t kTokenMax = (std::int64_t{1} << 31) - 1;
 
@@ -109,7 +109,7 @@ GenerationRequest decode_generation(const JsonFields& fields) {
   return g;
 }
 
-std::vector<Prompt> decode_prompts(const JsonFields& fields, std::string_view name) {
+std::vector<Prompt> decode_prompts(const JsonFields& fields, std::string_view name, std::size_t most) {
   const Json& value = fields.required(name);
   const std::string path = fields.path(name);
   std::vector<Prompt> prompts;
@@ -122,7 +122,7 @@ std::vector<Prompt> decode_prompts(const JsonFields& fields, std::string_view na
     prompts.emplace_back(decode_ids(value, path));
     return prompts;
   }
-  if (value.size() > kPrompts) throw invalid(path, fmt::format("{}: more than {} at once", path, kPrompts));
+  if (value.size() > most) throw invalid(path, fmt::format("{}: more than {} at once", path, most));
   for (const Json& prompt : value) {
     if (prompt.is_string() && value.front().is_string()) prompts.emplace_back(prompt.get<std::string>());
     else if (prompt.is_array() && value.front().is_array()) prompts.emplace_back(decode_ids(prompt, path));

@@ -8,6 +8,7 @@ namespace starling::tools {
 namespace {
 
 constexpr std::size_t kMessages = 16384, kParts = 4096, kTools = 128, kNameBytes = 64;
+constexpr std::size_t kPrompts = 256, kInputs = 2048;  // of completions; of embeddings, as many as OpenAI takes
 constexpr std::int64_t kTokensMax = std::int64_t{1} << 24;
 
 /// A string, or parts that are all text. Nullopt when absent.
@@ -141,7 +142,7 @@ CompletionRequest decode_completion_request(std::string_view body) {
   g = decode_generation(fields);
   g.tokens = fields.integer("max_tokens", 0, kTokensMax).value_or(16);
   if (const auto top = fields.integer("logprobs", 0, 5)) g.logprobs = static_cast<int>(*top);
-  completion.prompts = decode_prompts(fields, "prompt");
+  completion.prompts = decode_prompts(fields, "prompt", kPrompts);
   completion.echo = fields.boolean("echo").value_or(false);
   if (completion.echo && g.logprobs) throw invalid("echo", "echo: this server tells no logprobs of the prompt");
   if (!fields.text("suffix").value_or("").empty()) throw invalid("suffix", "suffix: this server writes continuations only");
@@ -155,7 +156,7 @@ EmbeddingRequest decode_embedding_request(std::string_view body) {
   const JsonFields fields(json, "");
   EmbeddingRequest embedding;
   embedding.model = fields.text("model").value_or("");
-  embedding.inputs = decode_prompts(fields, "input");
+  embedding.inputs = decode_prompts(fields, "input", kInputs);
   const std::string encoding = fields.text("encoding_format").value_or("float");
   if (encoding != "float" && encoding != "base64")
     throw invalid("encoding_format", "encoding_format: expected float or base64");
