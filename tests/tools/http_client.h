@@ -5,6 +5,7 @@
 #include <cstring>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <doctest/doctest.h>
@@ -92,6 +93,16 @@ class HttpClient {
     std::string data = kept_.substr(line + 2, size);
     kept_.erase(0, line + 2 + size + 2);
     return data;
+  }
+
+  /// What comes before the server closes the connection.
+  std::string rest() {
+    try {
+      while (true) more();
+    } catch (const core::Error& error) {
+      REQUIRE(error.kind() == core::Kind::unreachable);
+    }
+    return std::exchange(kept_, "");
   }
 
   /// The server has closed the connection, after at most the bytes that are kept already.

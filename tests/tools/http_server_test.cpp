@@ -62,6 +62,31 @@ TEST_CASE("a connection serves one request after the other, with bodies of given
   CHECK(client.closed_within(3s));
 }
 
+TEST_CASE("HEAD is answered as GET is, without the body") {
+  Running running(quick(), echo);
+  HttpClient client(running.port());
+  client.send(HttpClient::request("HEAD", "/first"));
+  const auto head = client.read_head();
+  CHECK(head.status == 200);
+  CHECK(head.headers.at("content-length") == "13");  // of "HEAD /first? "
+  CHECK(client.get("/second").body == "GET /second? ");
+}
+
+TEST_CASE("a client of HTTP/1.0 gets events without chunks, up to the end of the connection") {
+  Running running(quick(), [](const HttpRequest&, const std::shared_ptr<Exchange>& exchange) {
+    exchange->stream();
+    exchange->event("one");
+    exchange->event("two");
+    exchange->end();
+  });
+  HttpClient client(running.port());
+  client.send("GET /old HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+  const auto head = client.read_head();
+  CHECK(head.headers.count("transfer-encoding") == 0);
+  CHECK(head.headers.at("connection") == "close");
+  CHECK(client.rest() == "data: one\n\ndata: two\n\n");
+}
+
 TEST_CASE("a request byte by byte is a request, and 100-continue is granted") {
   Running running(quick(), echo);
   HttpClient client(running.port());

@@ -1,5 +1,9 @@
 #include "tools/serve/admission.h"
 
+#include <arpa/inet.h>
+
+#include <string>
+
 #include "tools/serve/api_error.h"
 
 namespace starling::tools {
@@ -13,7 +17,10 @@ std::string_view without_port(std::string_view host) {
 
 bool names_this_machine(std::string_view host) {
   const std::string_view name = without_port(host);
-  return name.empty() || name == "localhost" || name == "[::1]" || name.starts_with("127.");
+  if (name.empty() || name == "localhost" || name == "[::1]") return true;
+  // An address, not a name that begins like one: a stranger's 127.example.org may be made to resolve to here.
+  in_addr address;
+  return ::inet_pton(AF_INET, std::string(name).c_str(), &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
 }
 
 bool same_origin(const HttpRequest& request) {

@@ -28,19 +28,19 @@ const char* connection(bool keep_alive) { return keep_alive ? "keep-alive" : "cl
 
 }  // namespace
 
-std::string encode_reply(const HttpReply& reply, bool keep_alive) {
+std::string encode_reply(const HttpReply& reply, bool keep_alive, bool only_head) {
   std::string text = fmt::format("HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nConnection: {}\r\n",
                                  reply.status, reason(reply.status), reply.content_type, reply.body.size(),
                                  connection(keep_alive));
   for (const auto& [name, value] : reply.headers) text += name + ": " + value + "\r\n";
-  return text + "\r\n" + reply.body;
+  text += "\r\n";
+  return only_head ? text : text + reply.body;
 }
 
-std::string encode_stream_head(bool keep_alive) {
-  return fmt::format(
-      "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\nTransfer-Encoding: chunked\r\n"
-      "Connection: {}\r\n\r\n",
-      connection(keep_alive));
+std::string encode_stream_head(bool keep_alive, bool chunks) {
+  // nginx holds answers back unless it is told not to.
+  return fmt::format("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\nX-Accel-Buffering: no\r\n{}Connection: {}\r\n\r\n",
+                     chunks ? "Transfer-Encoding: chunked\r\n" : "", connection(keep_alive));
 }
 
 std::string encode_chunk(std::string_view data) { return fmt::format("{:x}\r\n{}\r\n", data.size(), data); }

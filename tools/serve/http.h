@@ -19,6 +19,7 @@ struct HttpRequest {
   std::string host, origin, authorization;  // headers of these names, empty: absent
   std::string body;
   bool keep_alive = true;
+  bool chunks = true;  // the client reads chunked bodies: HTTP/1.1
 };
 
 using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
@@ -51,10 +52,10 @@ class Exchange {
 /// Called on the server's thread, which it must not hold up. An exception becomes an error reply.
 using HttpHandler = std::function<void(HttpRequest, std::shared_ptr<Exchange>)>;
 
-/// Status line, headers and body as they go over the wire; Connection says `keep_alive`.
-std::string encode_reply(const HttpReply& reply, bool keep_alive);
-/// The head of an event stream in chunks.
-std::string encode_stream_head(bool keep_alive);
+/// Status line, headers and, unless it is only asked for the head, body as they go over the wire; Connection says `keep_alive`.
+std::string encode_reply(const HttpReply& reply, bool keep_alive, bool only_head = false);
+/// The head of an event stream, in chunks or up to the end of the connection.
+std::string encode_stream_head(bool keep_alive, bool chunks);
 /// One chunk of a chunked body; the empty chunk ends it.
 std::string encode_chunk(std::string_view data);
 

@@ -25,7 +25,7 @@ class HttpConnection::Answer final : public Exchange {
 
   void reply(HttpReply reply) override {
     on_thread([reply = std::move(reply)](HttpConnection& c) {
-      c.write(encode_reply(reply, c.keep_alive_));
+      c.write(encode_reply(reply, c.keep_alive_, c.only_head_));
       c.finished_ = true;
       c.complete();
     });
@@ -33,17 +33,16 @@ class HttpConnection::Answer final : public Exchange {
   void stream() override {
     on_thread([](HttpConnection& c) {
       c.streaming_ = true;
-      c.write(encode_stream_head(c.keep_alive_));
+      c.keep_alive_ = c.keep_alive_ && c.chunks_;  // the end of the connection ends what has no chunks
+      c.write(encode_stream_head(c.keep_alive_, c.chunks_));
     });
   }
   void event(std::string_view data) override {
-    on_thread([chunk = encode_chunk("data: " + std::string(data) + "\n\n")](HttpConnection& c) mutable {
-      c.write(std::move(chunk));
-    });
+    on_thread([text = "data: " + std::string(data) + "\n\n"](HttpConnection& c) mutable { c.write_event(std::move(text)); });
   }
   void end() override {
     on_thread([](HttpConnection& c) {
-      c.write(encode_chunk(""));
+      if (c.chunks_) c.write(encode_chunk(""));
       c.finished_ = true;
       c.complete();
     });
@@ -129,6 +128,8 @@ void HttpConnection::dispatch(HttpRequest request) {
   answering_ = ++answers_;
   finished_ = streaming_ = false;
   keep_alive_ = keep_alive_ && request.keep_alive;
+  only_head_ = request.method == "HEAD";
+  chunks_ = request.chunks;
   const auto answer = std::make_shared<Answer>(shared_from_this(), answering_);
   try {
     handler_(std::move(request), answer);
@@ -144,6 +145,8 @@ void HttpConnection::write(std::string bytes) {
   if (streaming_ && out_.size() > options_.unread_bytes) return close();
   write_more();
 }
+
+void HttpConnection::write_event(std::string text) { write(chunks_ ? encode_chunk(text) : std::move(text)); }
 
 void HttpConnection::write_more() {
   if (write_under_way_ || closed()) return;
@@ -197,7 +200,7 @@ void HttpConnection::check(Time now) {
   if (closed()) return;
   if (now >= write_deadline_ || now >= read_deadline_) return close();
   if (streaming_ && !finished_ && !write_under_way_ && now - last_write_ >= options_.ping_time)
-    write(encode_chunk(": ping\n\n"));
+    write_event(": ping\n\n");
 }
 
 void HttpConnection::finish() {

@@ -37,6 +37,7 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   void next_request();
   void dispatch(HttpRequest request);
   void write(std::string bytes);
+  void write_event(std::string text);
   void write_more();
   void complete();
   void linger();
@@ -50,6 +51,7 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
   std::size_t written_ = 0;
   bool reading_ = false, write_under_way_ = false;
   bool keep_alive_ = true;
+  bool only_head_ = false, chunks_ = true;  // as the request under way wants its answer
   bool streaming_ = false;
   bool finished_ = false;   // the answer is complete, though perhaps not yet written
   bool lingering_ = false;  // our side is closed; what still comes is thrown away

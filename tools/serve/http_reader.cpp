@@ -100,6 +100,7 @@ HttpRequest RequestReader::take() {
   request.origin = s.header(http::field::origin);
   request.authorization = s.header(http::field::authorization);
   request.keep_alive = message.keep_alive();
+  request.chunks = message.version() >= 11;
   request.body = std::move(s.parser->get().body());
   s.restart();
   return request;
