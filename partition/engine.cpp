@@ -164,10 +164,12 @@ void Engine::State::step() {
   publish();
   try {
     compute();
-  } catch (const Error& error) {
+  } catch (const std::exception& error) {  // memory may be short as well
+    const auto* ours = dynamic_cast<const Error*>(&error);
+    const Error why = ours ? *ours : Error(Kind::internal, error.what());
     schedule.abandoned();
-    end_step(error);
-    return alone ? publish() : fail(error);
+    end_step(why);
+    return alone ? publish() : fail(why);
   }
   schedule.computed();
   for (std::size_t i = 0; i < turns.size(); ++i) serve(i);
