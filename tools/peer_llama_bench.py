@@ -3,10 +3,12 @@
 
     tools/peers llama-bench --llama-bench PROGRAM MODEL.gguf... [--threads 1,2] [--rounds 9]
     tools/peers llama-bench --llama-bench PROGRAM MODEL.gguf --processes 2,4
+    tools/peers llama-bench --llama-bench PROGRAM ENCODER.gguf --encode 8,32,128,512
 
 PROGRAM is built from llama.cpp's source for this machine. Every round runs both once for every thread count; medians,
 least and greatest are shown, and the ratio of the medians. With --processes our model is cut over that many processes
-of one thread each, over TCP loopback, and set beside both programs' single process with two threads.
+of one thread each, over TCP loopback, and set beside both programs' single process with two threads. With --encode texts of
+so many tokens go through an encoder, one after the other in both and also several together in ours.
 """
 import argparse
 import json
@@ -85,6 +87,28 @@ def beside(options, model, threads):
     print("    " + ", ".join(f"{key} {statistics.median(values):.1f}" for key, values in sides[0].notes.items()), flush=True)
 
 
+def encode(options, model, threads):
+    lengths = options.encode.split(",")
+    environment = dict(os.environ, LD_LIBRARY_PATH=os.path.dirname(os.path.abspath(options.llama_bench)))
+
+    def our_rates():
+        out = json.loads(run([options.starling, "bench", "encode", model, "--threads", threads, "--lengths", options.encode, "--repeat", 1, "--json"]))
+        rows = {str(row["tokens"]): row for row in out["lengths"]}
+        return {f"{kind} {n}": rows[n][f"texts_per_s_{kind}"] * int(n) for n in lengths for kind in ("alone", "together")}, {}
+
+    def their_rates():
+        out = json.loads(run([options.llama_bench, "-m", model, "-embd", 1, "-t", threads, "-p", options.encode, "-n", 0, "-r", 1, "-o", "json", *options.extra.split()], environment))
+        return {str(test["n_prompt"]): test["avg_ts"] for test in out}, {}
+
+    a, b = Side("starling", our_rates), Side("llama.cpp", their_rates)
+    for _ in range(options.rounds):
+        for side in (a, b):
+            side.measure()
+    for n in lengths:
+        shown = ", ".join(f"{kind} {a.show(f'{kind} {n}')}: {a.median(f'{kind} {n}') / b.median(n):.2f}" for kind in ("alone", "together"))
+        print(f"{os.path.basename(model)} {threads} thread(s) {n} tokens a text, tokens/s: against {b.show(n)}, {shown}", flush=True)
+
+
 def cut(options, model):
     single, peer = ours(options, model, "local:1", 2, 0), theirs(options, model, 2, 0)
     cuts = {count: ours(options, model, f"local:{count}", 1, 0) for count in map(int, options.processes.split(","))}
@@ -110,6 +134,7 @@ def main():
     parser.add_argument("--prompt", type=int, default=512)
     parser.add_argument("--tokens", type=int, default=128)
     parser.add_argument("--processes", default="")
+    parser.add_argument("--encode", default="", help="tokens of texts for an encoder, as 8,32,128,512")
     parser.add_argument("--extra", default="", help="further options of llama-bench, as '-fa 1'")
     options = parser.parse_args()
     for model in options.models:
@@ -117,7 +142,7 @@ def main():
             cut(options, model)
             continue
         for threads in map(int, options.threads.split(",")):
-            beside(options, model, threads)
+            (encode if options.encode else beside)(options, model, threads)
 
 
 main()

@@ -177,7 +177,7 @@ std::function<int()> serve(CLI::App& app) {
   app.add_option("--name", o->model.name, "the model's id (default: its file's name)");
   app.add_option("--sequences", o->model.sequences, "answers that are computed at the same time, each with a cache of --ctx positions")
       ->capture_default_str()->check(CLI::Range(1, 1024));
-  app.add_option("--queue", o->model.queue, "requests that wait beyond them; more are refused with status 429")->capture_default_str()->check(CLI::Range(0, 1 << 16));
+  app.add_option("--queue", o->model.queue, "requests that wait beyond them; more are refused with status 429")->capture_default_str()->check(CLI::Range(1, 1 << 16));
   app.add_option("--embeddings", o->embeddings, "an encoder (GGUF or folder of the BERT kind) that answers /v1/embeddings beside MODEL; MODEL may be one itself");
   app.add_option("--connections", o->connections, "clients connected at the same time")->capture_default_str()->check(CLI::Range(1, 1 << 16));
   app.add_option("--lifeline", o->lifeline)->group("");
