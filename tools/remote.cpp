@@ -12,7 +12,7 @@ namespace starling::tools {
 namespace {
 
 /// Values come from a hosts file, which allows no quotes in them.
-std::string quoted(const std::string& text) { return "'" + text + "'"; }
+std::string shell_quoted(const std::string& text) { return "'" + text + "'"; }
 
 std::string node_name(const Host& host, std::size_t index) {
   return host.name.empty() ? fmt::format("node-{}", index + 1) : host.name;
@@ -26,7 +26,7 @@ std::string file_stem(const std::string& name) {
   return stem;
 }
 
-constexpr const char* kFolder = R"sh(set -u
+constexpr const char* kFolderScript = R"sh(set -u
 folder="${XDG_STATE_HOME:-$HOME/.local/state}/starling"
 stem="$folder"/)sh";
 
@@ -79,7 +79,7 @@ std::string program_of(const Host& host) {
 }
 
 std::string node_command(const Host& host, const std::string& name, const RemoteOptions& options) {
-  std::string command = fmt::format("set -- {} node --listen {} --name {}", quoted(program_of(host)), quoted(host.uri), quoted(name));
+  std::string command = fmt::format("set -- {} node --listen {} --name {}", shell_quoted(program_of(host)), shell_quoted(host.uri), shell_quoted(name));
   if (host.threads > 0) command += fmt::format(" --threads {}", host.threads);
   if (host.memory_bytes > 0) command += fmt::format(" --memory {}", host.memory_bytes);
   if (options.insecure) command += " --insecure";
@@ -114,7 +114,7 @@ std::vector<RemoteResult> run_on_all(const std::vector<Host>& hosts, const Remot
   for (std::size_t i = 0; i < hosts.size(); ++i)
     threads.emplace_back([&, i] {
       const std::string name = node_name(hosts[i], i);
-      results[i] = run_on(hosts[i], name, kFolder + quoted(file_stem(name)) + kFind + make_script(hosts[i], name), options);
+      results[i] = run_on(hosts[i], name, kFolderScript + shell_quoted(file_stem(name)) + kFind + make_script(hosts[i], name), options);
     });
   threads.clear();
   return results;

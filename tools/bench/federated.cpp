@@ -17,14 +17,14 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-struct Options {
+struct FederatedBenchOptions {
   std::string experiment;
   std::vector<std::string> overrides;
   int threads = 0;
   bool json = false;
 };
 
-int run(const Options& options) {
+int run_federated_bench(const FederatedBenchOptions& options) {
   const auto start = Clock::now();
   const Federation federation(load_experiment(options.experiment, options.overrides), {});
   const Experiment& e = federation.experiment();
@@ -66,12 +66,12 @@ int run(const Options& options) {
 }  // namespace
 
 std::function<int()> federated(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<FederatedBenchOptions>();
   app.add_option("EXPERIMENT", options->experiment, "experiment file (TOML)")->required();
   app.add_option("--set", options->overrides, "KEY=VALUE or SECTION.KEY=VALUE instead of the file's; may be given again")->allow_extra_args(false);
   app.add_option("--threads", options->threads, "default: all cores")->check(CLI::Range(1, 1024));
   add_json_flag(app, options->json);
-  return [options] { return run(*options); };
+  return [options] { return run_federated_bench(*options); };
 }
 
 }  // namespace starling::tools::bench

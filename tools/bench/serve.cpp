@@ -18,7 +18,7 @@
 namespace starling::tools::bench {
 namespace {
 
-struct Options {
+struct ServeBenchOptions {
   std::string model, nodes = "local:1";
   std::int64_t sequences = 64;
   LoadOptions load;
@@ -41,7 +41,7 @@ nlohmann::json times(const std::vector<float>& values) {
           {"most_ms", values.empty() ? 0 : 1e3 * values.back()}};
 }
 
-int run(Options options) {
+int run_serve_bench(ServeBenchOptions options) {
   Children children;
   const std::vector<std::string> arguments{kOwnProgram, "serve", options.model, "--http", "127.0.0.1:0", "--nodes", options.nodes,
                                            "--sequences", std::to_string(options.sequences)};
@@ -83,7 +83,7 @@ int run(Options options) {
 }  // namespace
 
 std::function<int()> serve(CLI::App& app) {
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<ServeBenchOptions>();
   app.add_option("MODEL", o->model, "model that the server under load serves")->required();
   app.add_option("--nodes", o->nodes, "of the server")->capture_default_str();
   app.add_option("--sequences", o->sequences, "of the server")->capture_default_str()->check(CLI::Range(1, 1024));
@@ -91,7 +91,7 @@ std::function<int()> serve(CLI::App& app) {
   app.add_option("--requests", o->load.requests, "in all")->capture_default_str()->check(CLI::Range(1, 1 << 24));
   app.add_option("--tokens", o->load.tokens, "of each answer")->capture_default_str()->check(CLI::Range(1, 1 << 16));
   add_json_flag(app, o->json);
-  return [o] { return run(*o); };
+  return [o] { return run_serve_bench(*o); };
 }
 
 }  // namespace starling::tools::bench

@@ -42,10 +42,9 @@ std::vector<std::vector<TokenId>> cut(std::span<const TokenId> text, std::option
   std::vector<std::vector<TokenId>> windows;
   const std::size_t length = static_cast<std::size_t>(context) - (begin ? 1 : 0);
   for (std::size_t at = 0; at < text.size() && (most == 0 || static_cast<std::int64_t>(windows.size()) < most); at += length) {
-    std::vector<TokenId> window;
-    if (begin) window.push_back(*begin);
     const auto part = text.subspan(at, std::min(length, text.size() - at));
-    window.insert(window.end(), part.begin(), part.end());
+    std::vector<TokenId> window(part.begin(), part.end());
+    if (begin) window.insert(window.begin(), *begin);
     if (window.size() > 1) windows.push_back(std::move(window));
   }
   return windows;
