@@ -13,7 +13,7 @@ using core::OrderedJson;
 
 namespace {
 
-std::string refusal(const char* schema, core::Kind kind) {
+std::string refusal(const std::string& schema, core::Kind kind) {
   try {
     core::Grammar::parse(core::json_schema_grammar(OrderedJson::parse(schema)));
   } catch (const core::Error& error) {
@@ -115,6 +115,12 @@ TEST_CASE("what a grammar cannot say is refused by name and path") {
   CHECK(refusal(R"({"$ref":"#/$defs/a","$defs":{"a":{"$ref":"#/$defs/a"}}})", Kind::unsupported).find("left recursion") != std::string::npos);
   CHECK(refusal(R"({"$ref":"#","type":"object"})", Kind::malformed) == "JSON schema: #: references in a circle");
   CHECK(refusal(R"({"allOf":[{"type":"string"},{"type":"object"}]})", Kind::malformed).find("no type is left") != std::string::npos);
+  for (const char* types : {R"([{"type":"string"}])", R"(["string",7])", "[]", "{}", "null"}) {
+    const std::string type = fmt::format(R"("type":{})", types);
+    CHECK(refusal("{" + type + "}", Kind::malformed) == "JSON schema: #: type is neither a name nor a list of names");
+    for (const std::string& around : {R"({"allOf":[{"type":["string","integer"]},{)" + type + "}]}", R"({"enum":["a"],)" + type + "}"})
+      CHECK(refusal(around, Kind::malformed).find("is neither a name nor a list of names") != std::string::npos);
+  }
   CHECK(refusal("[1]", Kind::malformed) == "JSON schema: #: a schema is an object, true or false");
   CHECK(refusal(R"({"type":"string","maxLength":100000})", Kind::unsupported) == "JSON schema: #: maxLength above 10000 is not supported");
   OrderedJson deep = true;

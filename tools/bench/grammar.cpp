@@ -88,6 +88,7 @@ int run_grammar(const GrammarOptions& options) {
       last += trie->text(id);
     }
   }
+  core::check(!times.empty(), core::Kind::unsupported, "{}: no text of this schema has a token", options.schema);
   std::sort(times.begin(), times.end());
   double sum = 0;
   for (const double us : times) sum += us;

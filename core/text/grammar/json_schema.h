@@ -60,7 +60,9 @@ std::string format_expression(std::string_view format);
 OrderedJson merge_schemas(const OrderedJson& a, const OrderedJson& b, const std::string& path);
 /// Whether certainly no value is accepted by both; references must have been resolved.
 bool disjoint_schemas(const OrderedJson& a, const OrderedJson& b);
-/// The types that a schema names or its constants have; all of them where it says nothing.
+/// Whether the value of "type" is a name or a list of names.
+bool names_types(const OrderedJson& type);
+/// The types that a schema names or its constants have; all of them where it says nothing. Kind::malformed unless names_types().
 std::vector<std::string> schema_types(const OrderedJson& schema);
 /// Says nothing about values: titles, comments, defaults.
 bool is_annotation(std::string_view keyword);

@@ -104,14 +104,16 @@ void check_closed(const OrderedJson& closed, const OrderedJson& other, const std
 
 }  // namespace
 
+bool names_types(const OrderedJson& type) {
+  return type.is_string() || (type.is_array() && !type.empty() && std::all_of(type.begin(), type.end(), [](const OrderedJson& entry) { return entry.is_string(); }));
+}
+
 std::vector<std::string> schema_types(const OrderedJson& schema) {
   if (!schema.is_object()) return kAllTypes;
   if (const auto type = schema.find("type"); type != schema.end()) {
     if (type->is_string()) return {type->get<std::string>()};
-    std::vector<std::string> types;
-    for (const OrderedJson& entry : *type)
-      if (entry.is_string()) types.push_back(entry.get<std::string>());
-    return types;
+    check(names_types(*type), Kind::malformed, "JSON schema: type {} is neither a name nor a list of names", type->dump());
+    return type->get<std::vector<std::string>>();
   }
   const OrderedJson values = constants(schema);
   if (values.is_null()) return kAllTypes;

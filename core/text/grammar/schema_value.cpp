@@ -68,8 +68,7 @@ std::string SchemaWriter::value(const OrderedJson& schema, const std::string& pa
   if (schema.contains("const") || schema.contains("enum")) return constants(schema, path);
   std::vector<std::string> types;
   if (schema.contains("type")) {
-    const OrderedJson& type = schema["type"];
-    check(type.is_string() || (type.is_array() && !type.empty()), Kind::malformed, "JSON schema: {}: type is neither a name nor a list of names", path);
+    check(names_types(schema["type"]), Kind::malformed, "JSON schema: {}: type is neither a name nor a list of names", path);
     types = schema_types(schema);
   } else if (const std::string meant = type_meant(schema); !meant.empty()) {
     types = {meant};
