@@ -11,6 +11,7 @@
 #include "comm/frame.h"
 #include "core/error.h"
 #include "partition/engine.h"
+#include "tools/bench/median.h"
 #include "tools/cluster.h"
 #include "tools/command.h"
 #include "tools/model_run.h"
@@ -107,8 +108,7 @@ BatchFigures run_batches(partition::Engine& engine, const std::vector<std::vecto
       result.same_bits = result.same_bits && expected == batch[i]->hash;
     }
   }
-  std::sort(rates.begin(), rates.end());
-  result.tokens_per_s = rates[rates.size() / 2];
+  result.tokens_per_s = median_of(rates);
   return result;
 }
 
@@ -139,9 +139,7 @@ nlohmann::json measure_prefix(partition::ShardedLlama& model, const BatchOptions
     reused.push_back(second.ms);
     cached = second.cached;
   }
-  std::sort(fresh.begin(), fresh.end());
-  std::sort(reused.begin(), reused.end());
-  const double median = fresh[fresh.size() / 2], again = reused[reused.size() / 2];
+  const double median = median_of(fresh), again = median_of(reused);
   return {{"prefix_tokens", options.prefix}, {"ttft_ms", median}, {"ttft_reused_ms", again}, {"reused_tokens", cached}, {"ratio", again / median}};
 }
 

@@ -101,12 +101,6 @@ Times summarise(std::vector<float> us) {
   return {us[us.size() / 2], us[us.size() * 99 / 100]};
 }
 
-double median_of(std::vector<double> values) {
-  core::ensure(!values.empty(), "nothing has no median");
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
-
 nlohmann::json to_json(const comm::Choice& choice) {
   nlohmann::json candidates = nlohmann::json::array();
   for (const comm::Candidate& c : choice.candidates)

@@ -51,6 +51,5 @@ struct Times {
   double median_us = 0, p99_us = 0;
 };
 Times summarise(std::vector<float> microseconds);
-double median_of(std::vector<double> values);
 
 }  // namespace starling::tools::bench

@@ -2,6 +2,7 @@
 // every rank binds itself to a core, builds our mesh on the loopback interface beside MPI_COMM_WORLD, and both
 // sides reduce the same numbers.
 #include "tools/bench/collectives.h"
+#include "tools/bench/median.h"
 
 #include <sched.h>
 #include <sys/prctl.h>

@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "core/models/bert.h"
 #include "core/models/pack.h"
+#include "tools/bench/median.h"
 #include "tools/command.h"
 #include "tools/measure.h"
 
@@ -37,11 +38,6 @@ struct Figures {
   bool same_bits = true;
 };
 
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
-
 Figures measure(const core::BertModel& model, std::int64_t length, const EncodeOptions& options, core::Pool& pool) {
   const auto count = static_cast<std::size_t>(std::max<std::int64_t>(1, options.together / length));
   std::vector<std::vector<TokenId>> tokens(count);
@@ -61,7 +57,7 @@ Figures measure(const core::BertModel& model, std::int64_t length, const EncodeO
     together.push_back(static_cast<double>(count) / core::seconds_since(start));
     figures.same_bits = figures.same_bits && one == all;
   }
-  figures.alone = median(alone), figures.together = median(together);
+  figures.alone = median_of(alone), figures.together = median_of(together);
   return figures;
 }
 

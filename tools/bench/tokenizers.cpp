@@ -12,6 +12,7 @@
 #include "core/models/load.h"
 #include "core/text/tokenizer.h"
 #include "core/text/utf8.h"
+#include "tools/bench/median.h"
 #include "tools/command.h"
 
 namespace starling::tools::bench {
@@ -38,8 +39,7 @@ double megabytes_per_s(int repeat, std::size_t bytes, Work&& work) {
     work();
     speeds.push_back(static_cast<double>(bytes) / std::chrono::duration<double, std::micro>(Clock::now() - from).count());
   }
-  std::sort(speeds.begin(), speeds.end());
-  return speeds[speeds.size() / 2];
+  return median_of(speeds);
 }
 
 /// Up to 24 characters: letters and spaces, the lower planes, and any code point but surrogates, what has no character, and

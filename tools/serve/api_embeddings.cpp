@@ -69,10 +69,11 @@ std::vector<float> shortened(std::span<const float> values, std::size_t dimensio
 
 void take(const std::shared_ptr<Embeddings>& job, std::size_t index, std::vector<float> vector);
 
-/// Submits inputs up to a number under way, so that a request of many leaves the queue to others as well. Throws when the
+/// Submits inputs up to a number under way: enough that an encoder finds its next batch when it has made one, and few enough to
+/// leave the queue to others as well. Throws when the
 /// queue is full while none is under way: otherwise the next that is made asks again.
 void feed(const std::shared_ptr<Embeddings>& job) {
-  constexpr std::size_t kUnderWay = 64;
+  constexpr std::size_t kUnderWay = 128;
   while (job->ids.size() < job->inputs.size() && job->under_way() < kUnderWay) {
     auto done = [job, index = job->ids.size()](std::span<const float> values, const core::Error* why) {
       if (why) job->exchange->run([job, error = as_api_error(*why)] { job->fail(error); });
